@@ -1,0 +1,1 @@
+"""Pure cryptography: bytes in, bytes out. Every label and every layout is here."""
