@@ -1,0 +1,75 @@
+"""Tables of the authorization server. No token, code or client secret is in any of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import JSON, LargeBinary, Uuid
+
+from pds.db import Base, UTCDateTime
+
+
+class Client(Base):
+    """A confidential OAuth client of an organisation; it authenticates by its own keys only."""
+
+    __tablename__ = "clients"
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(Uuid, index=True)
+    name: Mapped[str] = mapped_column(String(120))
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    jwks: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSON)  # public keys only
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class PushedRequest(Base):
+    """An authorization request pushed by its client (RFC 9126); spent at authorization (DEC-5)."""
+
+    __tablename__ = "pushed_requests"
+    __table_args__ = (Index(None, "expires_at"),)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))  # of the request_uri's secret half
+    client_id: Mapped[UUID] = mapped_column(Uuid)
+    payload: Mapped[dict[str, str]] = mapped_column(JSON)
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))  # null: the code is not key-bound
+    sign_in: Mapped[UUID | None] = mapped_column(Uuid)  # null: nobody opened it yet (THR-7)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    spent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not yet
+
+
+class Token(Base):
+    """A live code, refresh or access token: its verifier and what it is bound to (TAK-28)."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint("kind IN ('ac', 'rt', 'at')", name="kind_known"),
+        Index(None, "bucket", "grant_id"),
+        Index(None, "expires_at"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(2))
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    client_id: Mapped[UUID] = mapped_column(Uuid)
+    grant_id: Mapped[UUID | None] = mapped_column(Uuid)  # null: client credentials, opens no data
+    jkt: Mapped[str | None] = mapped_column(String(43))  # null: a refresh token (DPoP-D21)
+    scope: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    redirect_uri: Mapped[str | None] = mapped_column(String(2000))  # codes only
+    code_challenge: Mapped[str | None] = mapped_column(String(43))  # codes only
+    consumed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # codes: when redeemed
+
+
+class Replay(Base):
+    """A one-time value that was seen: proof, assertion. The insert that wins is the first use."""
+
+    __tablename__ = "replays"
+    __table_args__ = (Index(None, "expires_at"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    jti_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -1,0 +1,235 @@
+"""Tables of the vault. Every primary key begins with the vault's bucket (D12).
+
+Sealed: record data, login and notice address, staged imports and their reports. Plain: ids,
+versions, sequence numbers, times, author kinds, keyed tags and padded sizes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, LargeBinary, Uuid
+
+from pds.db import Base, UTCDateTime
+
+
+class Vault(Base):
+    """One person's vault; the row whose lock orders all writes to it (P-5)."""
+
+    __tablename__ = "vaults"
+    __table_args__ = (CheckConstraint("state IN ('active', 'deleted')", name="state_known"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    seq: Mapped[int] = mapped_column(BigInteger)  # change sequence of records; commit order
+    event_seq: Mapped[int] = mapped_column(BigInteger)  # last number of the vault's event stream
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class LoginName(Base):
+    """Directory from login name to vault: the only lookup that has no id to start from."""
+
+    __tablename__ = "login_names"
+    tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)  # HMAC of the folded name
+    bucket: Mapped[int] = mapped_column(SmallInteger)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+
+
+class Account(Base):
+    """How a person signs in, and in which language they read."""
+
+    __tablename__ = "accounts"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    login_box: Mapped[bytes] = mapped_column(LargeBinary)  # login name, sealed under *at-rest*
+    notice_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: no notice address given
+    passphrase_verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    passphrase_salt: Mapped[bytes] = mapped_column(LargeBinary(16))
+    argon2: Mapped[str] = mapped_column(String(64))
+    pepper_version: Mapped[int] = mapped_column(SmallInteger)
+    recovery_verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    locale: Mapped[str] = mapped_column(String(8))
+    theme: Mapped[str] = mapped_column(String(8))  # auto, light or dark
+
+
+class KeyWrap(Base):
+    """One key sealed under another; the only table that holds keys, and no key is plain (D1).
+
+    `by_kind` and what it wraps: passphrase, recovery, unlock -> vrk; vrk -> collection, grant,
+    agreement, audit, history; grant -> collection; token -> grant.
+    """
+
+    __tablename__ = "key_wraps"
+    __table_args__ = (Index(None, "bucket", "vault_id"), Index(None, "expires_at"))
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    by_kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    by_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    wrapped_kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    wrapped_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    wrapped_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    blob: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: until deleted
+
+
+class CollectionKey(Base):
+    """A version of a collection's key: its public half, and whether it is still written with."""
+
+    __tablename__ = "collection_keys"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    collection: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary(32))  # X25519, for deposits
+    is_current: Mapped[bool]
+    rotation_due: Mapped[bool]  # an ended grant held it: rotate at the owner's next unlock (TAK-43)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class VaultKey(Base):
+    """The public half of a key pair of the vault; the private half is a wrap (P-14)."""
+
+    __tablename__ = "vault_keys"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16), primary_key=True)  # agreement or audit
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Record(Base):
+    """The present version of one record; a deleted one stays as a tombstone."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        Index("ix_records_feed", "bucket", "vault_id", "collection", "seq"),
+        Index("ix_records_merge", "bucket", "vault_id", "merge_tag"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    collection: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)  # the vault's sequence at the last change
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    author_kind: Mapped[str] = mapped_column(String(16))  # owner or organisation
+    author_id: Mapped[UUID | None] = mapped_column(Uuid)  # null: the owner
+    deleted: Mapped[bool]
+    merge_tag: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # null: no merge key filled in
+    key_version: Mapped[int]
+    box: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RecordVersion(Base):
+    """A superseded version, re-sealed under the history key, which no grant wraps (P-21)."""
+
+    __tablename__ = "record_versions"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["bucket", "vault_id", "record_id"],
+            ["records.bucket", "records.vault_id", "records.id"],
+            name="fk_record_versions_records",
+        ),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    record_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    box: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Deposit(Base):
+    """A document that a client left while the vault was locked; absorbed at the next unlock."""
+
+    __tablename__ = "deposits"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'absorbed', 'quarantined')", name="state_known"),
+        Index(None, "bucket", "vault_id", "state"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    grant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    document_id: Mapped[str] = mapped_column(String(128), primary_key=True)  # the client's own id
+    client_id: Mapped[UUID] = mapped_column(Uuid)
+    collection: Mapped[str] = mapped_column(String(64))
+    key_version: Mapped[int]
+    box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null once absorbed
+    record_id: Mapped[UUID] = mapped_column(Uuid)  # the record that it makes or replaces
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(64))  # why it is in quarantine
+    deposited_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SignIn(Base):
+    """A signed-in browser: the `s` cookie's row. It wraps nothing (P-15)."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index(None, "expires_at"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Unlock(Base):
+    """An unlocked browser: the `u` cookie's row, which names its sign-in (P-15)."""
+
+    __tablename__ = "unlocks"
+    __table_args__ = (Index(None, "expires_at"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    sign_in: Mapped[UUID] = mapped_column(Uuid)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)  # moves on with use, to a limit
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)  # that limit
+
+
+class Throttle(Base):
+    """A counter of attempts in a window, for what security rests on (P-39)."""
+
+    __tablename__ = "throttles"
+    __table_args__ = (Index(None, "expires_at"),)
+    key: Mapped[bytes] = mapped_column(
+        LargeBinary(32), primary_key=True
+    )  # keyed hash of the source
+    attempts: Mapped[int]
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ImportJob(Base):
+    """A file being taken into the vault in batches; what it holds is sealed to the vault (P-20)."""
+
+    __tablename__ = "import_jobs"
+    __table_args__ = (
+        CheckConstraint("state IN ('staged', 'running', 'done', 'cancelled')", name="state_known"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    format: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    total: Mapped[int]  # candidates
+    done: Mapped[int]
+    report_box: Mapped[bytes] = mapped_column(LargeBinary)  # what was imported, skipped, refused
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class StagedBatch(Base):
+    """Validated candidates of an import, not yet records; deleted as they become records."""
+
+    __tablename__ = "staged_batches"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    import_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    box: Mapped[bytes] = mapped_column(LargeBinary)
