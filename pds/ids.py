@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
@@ -74,3 +75,11 @@ def new_record_id() -> RecordId:
 def random_uuid() -> UUID:
     """Return a random UUID of version 4 from the system's generator."""
     return UUID(int=secrets.randbits(128), version=4)
+
+
+def time_ordered_uuid(at: datetime) -> UUID:
+    """Return a UUID of version 7 (RFC 9562 section 5.7): milliseconds, then 74 random bits."""
+    milliseconds = int(at.timestamp() * 1000)
+    value = milliseconds << 80 | secrets.randbits(80)
+    value = (value & _VERSION_MASK | 7 << 76) & _VARIANT_MASK | _VARIANT
+    return UUID(int=value)

@@ -1,0 +1,1 @@
+"""Alembic migrations. They never import models: what they build is frozen here."""
