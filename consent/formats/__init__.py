@@ -1,0 +1,11 @@
+"""Formats that anyone can use alone: canonical JSON, the Merkle log, receipts, evidence.
+
+A pure leaf: bytes and values in, bytes and values out, no clock, no file, no network. It needs the
+standard library and `cryptography`, and imports nothing else of this project, so that whoever
+checks us need not run us. Only `verify_cli` touches files, and nothing here imports it. Every codec
+raises `FormatError` and nothing else for what it is given.
+
+From the bottom up: `errors`, `encoding`, `canonical`, `fields`; `merkle`, `tiles`; `note`,
+`checkpoint`, `cosignature`, `proof`; `leaf`; `jws`, `dpv_terms`, `receipt`, `deletion_receipt`;
+`bundle`, `meaning`, `verify`, `verify_cli`.
+"""
