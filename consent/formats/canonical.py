@@ -18,6 +18,8 @@ JSONValue = dict[str, "JSONValue"] | list["JSONValue"] | str | int | bool | None
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SCALARS = (str, bool, type(None))
 _MAX_DIGITS = len(str(MAX_INTEGER)) + 1  # and a sign
 
 
@@ -28,8 +30,7 @@ def canonical_bytes(value: object) -> bytes:
         MalformedError: the value holds a float, a too large integer, a lone surrogate, a key that
             is no string, another type, or more than `MAX_DEPTH` levels.
     """
-    text = json.dumps(_ordered(value, MAX_DEPTH), ensure_ascii=False, separators=(",", ":"))
-    return _utf8(text)
+    return _utf8(_ENCODER.encode(_ordered(value, MAX_DEPTH)))
 
 
 def sha256_hex(value: object) -> str:
@@ -71,7 +72,7 @@ def parse(data: bytes, *, canonical: bool = False) -> JSONValue:
 def _ordered(value: object, depth: int) -> object:
     if depth == 0:
         raise MalformedError(f"more than {MAX_DEPTH} levels")
-    if value is None or isinstance(value, str | bool):
+    if isinstance(value, _SCALARS):
         return value
     if isinstance(value, int):
         if abs(value) > MAX_INTEGER:

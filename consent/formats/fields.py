@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from consent.formats.canonical import MAX_INTEGER, JSONValue
@@ -82,7 +82,7 @@ def instant(value: object, where: str) -> str:
     if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
         raise MalformedError(f"{where}: not an instant like 2026-03-01T12:00:00Z")
     try:
-        datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        datetime.fromisoformat(value)
     except ValueError as exc:
         raise MalformedError(f"{where}: no such instant") from exc
     return value

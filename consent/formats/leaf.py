@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from consent.formats import fields
@@ -82,7 +82,8 @@ class PublicPart:
         Raises:
             MalformedError: a member breaks the form.
         """
-        value = asdict(self) | {"collections": list(self.collections)}
+        value: dict[str, JSONValue] = {name: getattr(self, name) for name in _NAMES}
+        value["collections"] = list(self.collections)
         PublicPart.from_dict(value)
         return value
 
