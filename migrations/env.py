@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
-context.configure(
-    connection=connection,
-    # SQLite cannot alter a table in place.
-    render_as_batch=connection.dialect.name == "sqlite",
-)
+attributes = context.config.attributes
+# `autogenerate` is there for whoever writes a new migration; running one needs no models.
+context.configure(connection=attributes["connection"], **attributes.get("autogenerate", {}))
 with context.begin_transaction():
     context.run_migrations()

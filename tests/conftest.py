@@ -1,0 +1,99 @@
+"""What every test has at hand, and what none may do."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support import needs
+from tests.support.postgresql import temporary_postgresql
+from tests.support.sockets import forbid_other_machines
+from tests.support.stores import KINDS, Stores
+
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+STORES = [
+    pytest.param(kind, marks=pytest.mark.postgresql) if kind == "postgresql" else kind
+    for kind in KINDS
+]
+
+
+def pytest_configure(config):
+    """Let pass what `api.uow` provokes when a statement of a job fails on SQLite.
+
+    The session has rolled the job's savepoint back already as the unit of work does it again.
+    """
+    harmless = "ignore:nested transaction already deassociated:sqlalchemy.exc.SAWarning"
+    config.addinivalue_line("filterwarnings", harmless)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs a program that is not here; with PDS_REQUIRE_ALL=1, fail."""
+    missing = needs.missing()
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
+    if left_out and needs.all_required():
+        raise pytest.UsageError(f"{needs.REQUIRE_ALL}=1, but there is no {_named(missing)}")
+    config.stash[_LEFT_OUT] = {
+        what: sum(1 for item in left_out if item.get_closest_marker(name))
+        for name, what in missing.items()
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what was left out, so that nobody takes a small run for a whole one."""
+    for what, count in config.stash.get(_LEFT_OUT, {}).items():
+        if count:
+            terminalreporter.write_line(f"NOT RUN: {count} tests, for lack of {what}", yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def _stay_on_this_machine(monkeypatch):
+    forbid_other_machines(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory):
+    """Make stores of either kind; the PostgreSQL cluster starts when first asked for."""
+    with ExitStack() as stack:
+        running = []
+
+        def cluster():
+            if not running:
+                running.append(stack.enter_context(temporary_postgresql()))
+            return running[0]
+
+        yield Stores(tmp_path_factory.mktemp("stores"), cluster)
+
+
+@pytest.fixture(params=STORES)
+def store_kind(request):
+    """Name the store: each test that asks runs on every kind."""
+    return request.param
+
+
+@pytest.fixture
+def store(stores, store_kind):
+    """Give a fresh, migrated store: `.settings`, `.uow`, `.kind`."""
+    with stores.migrated(store_kind) as store:
+        yield store
+
+
+@pytest.fixture
+def sqlite_store(stores):
+    """Give a fresh, migrated SQLite store."""
+    with stores.migrated("sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def postgresql_store(stores):
+    """Give a fresh, migrated PostgreSQL store; mark the test `postgresql`."""
+    with stores.migrated("postgresql") as store:
+        yield store
+
+
+def _named(missing):
+    return ", no ".join(missing.values())

@@ -1,0 +1,108 @@
+"""Stores for tests: each test gets its own copy of a migrated template database (P-41)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine
+
+from api import schema
+from api.uow import UnitOfWork
+from pds import instance
+from pds.ids import random_uuid
+from pds.settings import DatabaseSettings, ServerSettings, Settings
+from tests.support.postgresql import Cluster
+
+KINDS = ("sqlite", "postgresql")
+_TEMPLATE = "pds_template"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A fresh, migrated store of one test, with the settings that lead to it."""
+
+    kind: str
+    settings: Settings
+    uow: UnitOfWork
+
+    def another_process(self) -> UnitOfWork:
+        """Return a unit of work that shares nothing with `uow`, as a second process would."""
+        return UnitOfWork(self.settings)
+
+
+class Stores:
+    """Makes stores by copying a template, which is migrated once in a test run."""
+
+    def __init__(self, folder: Path, cluster: Callable[[], Cluster]) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._has_template = False
+
+    @contextmanager
+    def empty(self, kind: str) -> Iterator[Settings]:
+        """Give settings that lead to a store without any table."""
+        with self._settings(kind, None) as settings:
+            yield settings
+
+    @contextmanager
+    def migrated(self, kind: str) -> Iterator[Store]:
+        """Give a migrated store that nobody else uses."""
+        template = self._sqlite_template() if kind == "sqlite" else self._postgresql_template()
+        with self._settings(kind, template) as settings:
+            uow = UnitOfWork(settings)
+            try:
+                yield Store(kind, settings, uow)
+            finally:
+                uow.close()
+
+    def _settings(self, kind: str, template: str | None) -> AbstractContextManager[Settings]:
+        return self._sqlite(template) if kind == "sqlite" else self._postgresql(template)
+
+    @contextmanager
+    def _sqlite(self, template: str | None) -> Iterator[Settings]:
+        settings = _settings(self._new_folder())
+        if template is not None:
+            shutil.copyfile(template, settings.instance / "pds.db")
+        yield settings
+
+    @contextmanager
+    def _postgresql(self, template: str | None) -> Iterator[Settings]:
+        cluster, name = self._cluster(), f"pds_{random_uuid().hex}"
+        cluster.create_database(name, template=template or "template1")
+        try:
+            yield _settings(self._new_folder(), cluster.dsn(name))
+        finally:
+            cluster.drop_database(name)
+
+    def _new_folder(self) -> Path:
+        folder = self._folder / random_uuid().hex
+        instance.create(folder)
+        return folder
+
+    def _sqlite_template(self) -> str:
+        path = self._folder / "template.db"
+        if not path.exists():
+            _migrate(f"sqlite:///{path}")
+        return str(path)
+
+    def _postgresql_template(self) -> str:
+        if not self._has_template:
+            self._cluster().create_database(_TEMPLATE)
+            _migrate(_settings(self._folder, self._cluster().dsn(_TEMPLATE)).database_url)
+            self._has_template = True
+        return _TEMPLATE
+
+
+def _settings(folder: Path, url: str = "") -> Settings:
+    server = ServerSettings(insecure_loopback=True)
+    return Settings(folder, server=server, database=DatabaseSettings(url=url))
+
+
+def _migrate(url: str) -> None:
+    engine = create_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
