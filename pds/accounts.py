@@ -1,0 +1,481 @@
+"""Signing up, and the ways in: passphrase and recovery code (TAK-11, TAK-15, TAK-16, P-17).
+
+Each way in is a wrap of the same root key. Losing all of them loses the data; nobody, the operator
+included, can give it back.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from pds import passphrases
+from pds.catalogue import CATALOGUE
+from pds.clock import Clock
+from pds.crypto import passphrase as stretching
+from pds.crypto.deposit import collection_public_key
+from pds.crypto.passphrase import Argon2Parameters, UnlockKeys
+from pds.crypto.sealed_box import Kind, open_box, seal
+from pds.errors import (
+    DecryptionError,
+    Issue,
+    LimitExceededError,
+    ValidationFailedError,
+    WrongSecretError,
+)
+from pds.events import EventSink, VaultEvent, VaultRef
+from pds.ids import IdFactory, VaultId, new_bucket
+from pds.instance import InstanceKeys
+from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper, new_key
+from pds.models import Account, CollectionKey, LoginName, Vault, VaultKey
+from pds.settings import VaultSettings
+from pds.store import Store
+from pds.text import az_fold
+from pds.throttling import count, forget, throttle_key
+
+LOGIN_CHARACTERS = range(3, 65)
+_SLOT_WAIT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewVault:
+    """A vault that was just made; the recovery code is shown once and stored nowhere."""
+
+    vault_id: VaultId
+    recovery_code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Someone who proved who they are: their vault and its root key."""
+
+    keys: VaultKeys
+    audit_public_key: bytes
+    vrk: bytes = field(repr=False)
+
+    @property
+    def ref(self) -> VaultRef:
+        """The vault, as the event sink wants it."""
+        return VaultRef(self.keys.bucket, VaultId(self.keys.vault_id), self.audit_public_key)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountService:
+    """Makes vaults, and lets their owners in."""
+
+    store: Store
+    keys: InstanceKeys
+    ids: IdFactory
+    clock: Clock
+    settings: VaultSettings
+    sink: EventSink
+    slots: threading.Semaphore
+
+    def sign_up(
+        self, login: str, passphrase: str, *, locale: str, notice_address: str | None = None
+    ) -> NewVault:
+        """Make a vault with all its keys.
+
+        Raises:
+            ValidationFailedError: the login name is taken or malformed, or the passphrase weak.
+            LimitExceededError: too many passphrases are being stretched at this moment.
+        """
+        issues = [
+            issue
+            for issue in (_judge_login(login), passphrases.judge(passphrase, context=[login]))
+            if issue
+        ]
+        if issues:
+            raise ValidationFailedError(issues)
+        tag = self._login_tag(login)
+        bucket = new_bucket()
+        vault_id = VaultId(self.ids.new(bucket))
+        vault = VaultKeys(self.keys.deployment, bucket, vault_id)
+        parameters = self._parameters()
+        salt = stretching.new_salt()
+        by_passphrase = self._stretch(
+            passphrase, salt, parameters, self.keys.pepper_version, vault_id
+        )
+        code = stretching.new_recovery_code()
+        by_code = stretching.from_recovery_code(code, account=vault_id.bytes)
+        made = _NewKeys.make(vault, by_passphrase, by_code)
+        now = self.clock.now()
+
+        def job(session: Session) -> None:
+            if session.get(LoginName, tag) is not None:
+                raise ValidationFailedError([_TAKEN])
+            session.execute(
+                insert(Vault).values(
+                    bucket=bucket, id=vault_id, state="active", seq=0, event_seq=0, created_at=now
+                )
+            )
+            session.execute(insert(LoginName).values(tag=tag, bucket=bucket, vault_id=vault_id))
+            session.execute(
+                insert(Account).values(
+                    bucket=bucket,
+                    vault_id=vault_id,
+                    login_box=self._seal_at_rest(login, vault_id, b"login"),
+                    notice_box=notice_address
+                    and self._seal_at_rest(notice_address, vault_id, b"notice"),
+                    passphrase_verifier=by_passphrase.verifier,
+                    passphrase_salt=salt,
+                    argon2=parameters.encoded(),
+                    pepper_version=self.keys.pepper_version,
+                    recovery_verifier=by_code.verifier,
+                    locale=locale,
+                    theme="auto",
+                )
+            )
+            made.insert(session, vault, now)
+            self.sink.append(
+                session,
+                VaultRef(bucket, vault_id, made.audit_public_key),
+                VaultEvent("vault.created", now),
+            )
+
+        self.store.write(job)
+        return NewVault(vault_id, code)
+
+    def enter(self, login: str, passphrase: str) -> Entrance:
+        """Open a vault by login name and passphrase.
+
+        An unknown name costs the same Argon2 run and gets the same answer (SEC-S05, THR-11).
+
+        Raises:
+            WrongSecretError: no such person, or not their passphrase.
+            LimitExceededError: too many attempts; says when to come back.
+        """
+        account = self._find(login)
+        self._count_attempt(login)
+        if account is None:
+            self._stretch(
+                passphrase,
+                stretching.new_salt(),
+                self._parameters(),
+                self.keys.pepper_version,
+                UUID(int=0),
+            )
+            raise WrongSecretError
+        return self._open(account, passphrase, login)
+
+    def enter_again(self, vault_id: UUID, passphrase: str) -> Entrance:
+        """Open a vault by its id: an unlock by someone who is signed in already.
+
+        Raises:
+            WrongSecretError: not their passphrase.
+            LimitExceededError: too many attempts; says when to come back.
+        """
+        bucket = self.ids.bucket_of(vault_id)
+        with self.store.read() as session:
+            account = session.get(Account, (bucket, vault_id))
+        if account is None:
+            raise WrongSecretError
+        login = self.login_name(account)
+        self._count_attempt(login)
+        return self._open(account, passphrase, login)
+
+    def recover(self, login: str, code: str, new_passphrase: str) -> tuple[Entrance, str]:
+        """Open a vault by its recovery code; set a new passphrase and make a new code.
+
+        Both old ways in end at once. Returns the entrance and the new code, shown once.
+
+        Raises:
+            WrongSecretError: no such person, or not their code.
+            ValidationFailedError: the new passphrase is weak.
+            LimitExceededError: too many attempts.
+        """
+        issue = passphrases.judge(new_passphrase, context=[login])
+        if issue:
+            raise ValidationFailedError([issue])
+        account = self._find(login)
+        self._count_attempt(login)
+        if account is None:
+            raise WrongSecretError
+        try:
+            by_code = stretching.from_recovery_code(code, account=account.vault_id.bytes)
+        except DecryptionError as exc:
+            raise WrongSecretError from exc
+        if not hmac.compare_digest(by_code.verifier, account.recovery_verifier):
+            self._log_failure(account)
+            raise WrongSecretError
+        entrance = self._entrance(account, by_code, "recovery")
+        new_code = self._replace_credentials(entrance, new_passphrase)
+        self._forget_attempts(login)
+        return entrance, new_code
+
+    def change_passphrase(self, entrance: Entrance, new_passphrase: str) -> str:
+        """Set a new passphrase; returns a new recovery code. Grants go on (TAK-47).
+
+        Raises:
+            ValidationFailedError: the new passphrase is weak.
+        """
+        issue = passphrases.judge(new_passphrase)
+        if issue:
+            raise ValidationFailedError([issue])
+        return self._replace_credentials(entrance, new_passphrase)
+
+    def login_name(self, account: Account) -> str:
+        """Return the login name as it was typed at sign-up."""
+        return self._open_at_rest(account.login_box, account.vault_id, b"login")
+
+    def account(self, vault_id: UUID) -> Account | None:
+        """Return the account of a vault."""
+        with self.store.read() as session:
+            return session.get(Account, (self.ids.bucket_of(vault_id), vault_id))
+
+    def set_preferences(self, vault_id: UUID, *, locale: str, theme: str) -> None:
+        """Keep language and colours of the pages."""
+        bucket = self.ids.bucket_of(vault_id)
+
+        def job(session: Session) -> None:
+            session.execute(
+                update(Account)
+                .where(Account.bucket == bucket, Account.vault_id == vault_id)
+                .values(locale=locale, theme=theme)
+            )
+
+        self.store.write(job)
+
+    def _open(self, account: Account, passphrase: str, login: str) -> Entrance:
+        parameters = Argon2Parameters.decoded(account.argon2)
+        keys = self._stretch(
+            passphrase,
+            account.passphrase_salt,
+            parameters,
+            account.pepper_version,
+            account.vault_id,
+        )
+        if not hmac.compare_digest(keys.verifier, account.passphrase_verifier):
+            self._log_failure(account)
+            raise WrongSecretError
+        entrance = self._entrance(account, keys, "passphrase")
+        self._forget_attempts(login)
+        return entrance
+
+    def _entrance(self, account: Account, unlock: UnlockKeys, kind: str) -> Entrance:
+        vault = VaultKeys(self.keys.deployment, account.bucket, account.vault_id)
+        by = Wrapper(kind, account.vault_id)
+        with self.store.read() as session:
+            wraps = vault.load(session, by)
+            audit = audit_public_key(session, account.bucket, account.vault_id)
+        if not wraps:
+            raise WrongSecretError
+        wrapped, blob = wraps[0]
+        return Entrance(vault, audit, vault.unwrap(unlock.kek, blob, by=by, wrapped=wrapped))
+
+    def _replace_credentials(self, entrance: Entrance, passphrase: str) -> str:
+        vault, now = entrance.keys, self.clock.now()
+        salt, parameters = stretching.new_salt(), self._parameters()
+        version = self.keys.pepper_version
+        by_passphrase = self._stretch(passphrase, salt, parameters, version, vault.vault_id)
+        code = stretching.new_recovery_code()
+        by_code = stretching.from_recovery_code(code, account=vault.vault_id.bytes)
+        wraps = _ways_in(vault, entrance.vrk, by_passphrase, by_code)
+
+        def job(session: Session) -> None:
+            for kind in ("passphrase", "recovery"):
+                vault.delete_by(session, kind, [vault.vault_id])
+            vault.store(session, wraps, now=now)
+            session.execute(
+                update(Account)
+                .where(Account.bucket == vault.bucket, Account.vault_id == vault.vault_id)
+                .values(
+                    passphrase_verifier=by_passphrase.verifier,
+                    passphrase_salt=salt,
+                    argon2=parameters.encoded(),
+                    pepper_version=version,
+                    recovery_verifier=by_code.verifier,
+                )
+            )
+            self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))
+
+        self.store.write(job)
+        return code
+
+    def _find(self, login: str) -> Account | None:
+        with self.store.read() as session:
+            name = session.get(LoginName, self._login_tag(login))
+            return session.get(Account, (name.bucket, name.vault_id)) if name else None
+
+    def _stretch(
+        self,
+        passphrase: str,
+        salt: bytes,
+        parameters: Argon2Parameters,
+        pepper_version: int,
+        vault_id: UUID,
+    ) -> UnlockKeys:
+        with self._slot():
+            return stretching.from_passphrase(
+                passphrase[: passphrases.MOST_CHARACTERS],
+                salt=salt,
+                parameters=parameters,
+                pepper=self.keys.peppers[pepper_version],
+                account=vault_id.bytes,
+            )
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        # 64 MiB for each run: without a cap, sign-ins alone exhaust the machine (TAK-17).
+        if not self.slots.acquire(timeout=_SLOT_WAIT_SECONDS):
+            raise LimitExceededError("busy", retry_after_seconds=_SLOT_WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            self.slots.release()
+
+    def _parameters(self) -> Argon2Parameters:
+        return Argon2Parameters(
+            self.settings.argon2_memory_kib, self.settings.argon2_passes, self.settings.argon2_lanes
+        )
+
+    def _login_tag(self, login: str) -> bytes:
+        return hmac.digest(self.keys.login_tag, az_fold(login.strip()).encode(), "sha256")
+
+    def _throttle(self, login: str) -> bytes:
+        return throttle_key(self.keys.login_tag, "sign-in", az_fold(login.strip()).encode())
+
+    def _count_attempt(self, login: str) -> None:
+        now, most = self.clock.now(), self.settings.attempts_per_quarter_hour
+        self.store.write(lambda session: count(session, self._throttle(login), most=most, now=now))
+
+    def _forget_attempts(self, login: str) -> None:
+        self.store.write(lambda session: forget(session, self._throttle(login)))
+
+    def _log_failure(self, account: Account) -> None:
+        now = self.clock.now()
+
+        def job(session: Session) -> None:
+            audit = audit_public_key(session, account.bucket, account.vault_id)
+            self.sink.append(
+                session,
+                VaultRef(account.bucket, VaultId(account.vault_id), audit),
+                VaultEvent("vault.unlock_failed", now, outcome="wrong-secret"),
+            )
+
+        self.store.write(job)
+
+    def _seal_at_rest(self, text: str, vault_id: UUID, what: bytes) -> bytes:
+        return seal(
+            self.keys.at_rest,
+            text.encode(),
+            kind=Kind.AT_REST,
+            key_version=1,
+            fields=[what, self.keys.deployment, vault_id.bytes],
+        )
+
+    def _open_at_rest(self, box: bytes, vault_id: UUID, what: bytes) -> str:
+        return open_box(
+            self.keys.at_rest,
+            box,
+            kind=Kind.AT_REST,
+            fields=[what, self.keys.deployment, vault_id.bytes],
+        ).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _NewKeys:
+    """Every key of a fresh vault, wrapped, with the public halves."""
+
+    wraps: list[Wrap]
+    audit_public_key: bytes
+    agreement_public_key: bytes
+    collection_public_keys: dict[str, bytes]
+
+    @classmethod
+    def make(cls, vault: VaultKeys, by_passphrase: UnlockKeys, by_code: UnlockKeys) -> _NewKeys:
+        vrk = new_key()
+        root = Wrapper("vrk", vault.vault_id)
+        audit, agreement = X25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+        own_id = str(vault.vault_id)
+        keys = {
+            Wrapped("audit", own_id): audit.private_bytes_raw(),
+            Wrapped("agreement", own_id): agreement.private_bytes_raw(),
+            Wrapped("history", own_id): new_key(),
+        }
+        collections = {name: new_key() for name in CATALOGUE.collections}
+        keys |= {Wrapped("collection", name): key for name, key in collections.items()}
+        wraps = _ways_in(vault, vrk, by_passphrase, by_code)
+        wraps += [vault.wrap(vrk, key, by=root, wrapped=wrapped) for wrapped, key in keys.items()]
+        return cls(
+            wraps,
+            audit.public_key().public_bytes_raw(),
+            agreement.public_key().public_bytes_raw(),
+            {name: collection_public_key(key) for name, key in collections.items()},
+        )
+
+    def insert(self, session: Session, vault: VaultKeys, now: datetime) -> None:
+        vault.store(session, self.wraps, now=now)
+        common = {
+            "bucket": vault.bucket,
+            "vault_id": vault.vault_id,
+            "version": 1,
+            "created_at": now,
+        }
+        session.execute(
+            insert(VaultKey),
+            [
+                common | {"purpose": "audit", "public_key": self.audit_public_key},
+                common | {"purpose": "agreement", "public_key": self.agreement_public_key},
+            ],
+        )
+        session.execute(
+            insert(CollectionKey),
+            [
+                common
+                | {
+                    "collection": name,
+                    "public_key": public,
+                    "is_current": True,
+                    "rotation_due": False,
+                }
+                for name, public in self.collection_public_keys.items()
+            ],
+        )
+
+
+def audit_public_key(session: Session, bucket: int, vault_id: UUID) -> bytes:
+    """Return the key to which a vault's private log entries are sealed."""
+    return session.execute(
+        select(VaultKey.public_key)
+        .where(
+            VaultKey.bucket == bucket, VaultKey.vault_id == vault_id, VaultKey.purpose == "audit"
+        )
+        .order_by(VaultKey.version.desc())
+        .limit(1)
+    ).scalar_one()
+
+
+def _ways_in(
+    vault: VaultKeys, vrk: bytes, by_passphrase: UnlockKeys, by_code: UnlockKeys
+) -> list[Wrap]:
+    wrapped = Wrapped("vrk", str(vault.vault_id))
+    return [
+        vault.wrap(unlock.kek, vrk, by=Wrapper(kind, vault.vault_id), wrapped=wrapped)
+        for kind, unlock in (("passphrase", by_passphrase), ("recovery", by_code))
+    ]
+
+
+_TAKEN = Issue("login", "login_taken", "This name is taken. Choose another one.")
+
+
+def _judge_login(login: str) -> Issue | None:
+    name = login.strip()
+    if len(name) not in LOGIN_CHARACTERS or not name.isprintable():
+        return Issue(
+            "login",
+            "login_malformed",
+            "Use 3 to 64 characters.",
+            {"least": LOGIN_CHARACTERS.start, "most": LOGIN_CHARACTERS.stop - 1},
+        )
+    return None

@@ -1,0 +1,229 @@
+"""Sign-in sessions in two tiers (P-15).
+
+The `s` cookie says who it is, for 12 hours, and wraps nothing. The `u` cookie opens the vault, for
+15 idle minutes and 8 hours at most: its row names its `s`, and its secret wraps the root key. Both
+are needed to open anything. Nothing that unlocks stays on the server between two requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from pds.accounts import Entrance, audit_public_key
+from pds.clock import Clock
+from pds.crypto.secrets import TokenSecret, mint
+from pds.errors import DecryptionError
+from pds.events import EventSink, VaultEvent, VaultRef
+from pds.ids import IdFactory, VaultId
+from pds.instance import InstanceKeys
+from pds.keys import OpenVault, VaultKeys, Wrapped, Wrapper
+from pds.models import Account, SignIn, Unlock, Vault
+from pds.settings import VaultSettings
+from pds.store import Store
+
+Job = Callable[[Session], None]
+
+# An idle limit that moved on every request would make every request a write.
+_IDLE_STEP = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in person, as one request sees them."""
+
+    vault: VaultRef
+    locale: str
+    theme: str
+    sign_in: UUID
+    open_vault: OpenVault | None = field(repr=False)  # None: signed in, not unlocked
+    unlock_ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionService:
+    """Starts, resolves and ends sign-in sessions."""
+
+    store: Store
+    keys: InstanceKeys
+    ids: IdFactory
+    clock: Clock
+    settings: VaultSettings
+    sink: EventSink
+
+    def sign_in(self, entrance: Entrance) -> tuple[TokenSecret, TokenSecret]:
+        """Start a session for someone who just gave their passphrase: signed in and unlocked.
+
+        Returns the secrets of the `s` and `u` cookies; ids are new each time (SEC-S16).
+        """
+        now = self.clock.now()
+        signed_in = mint("s", self.ids.new(entrance.keys.bucket))
+        unlocked, job = self._unlock(entrance, signed_in.selector, now)
+
+        def start(session: Session) -> None:
+            session.execute(
+                insert(SignIn).values(
+                    bucket=entrance.keys.bucket,
+                    selector=signed_in.selector,
+                    vault_id=entrance.keys.vault_id,
+                    verifier=signed_in.verifier(),
+                    created_at=now,
+                    expires_at=now + timedelta(seconds=self.settings.sign_in_seconds),
+                )
+            )
+            job(session)
+
+        self.store.write(start)
+        return signed_in, unlocked
+
+    def unlock(self, entrance: Entrance, sign_in: UUID) -> TokenSecret:
+        """Unlock a session that is signed in already; returns the secret of its `u` cookie."""
+        unlocked, job = self._unlock(entrance, sign_in, self.clock.now())
+        self.store.write(job)
+        return unlocked
+
+    def resolve(self, signed_in: TokenSecret, unlocked: TokenSecret | None) -> Visitor | None:
+        """Return whose session the cookies are; None when the sign-in is over or was never."""
+        now = self.clock.now()
+        with self.store.read() as session:
+            visitor, moves_on = self._visitor(session, signed_in, unlocked, now)
+        if moves_on is not None:
+            self.store.write(moves_on)
+        return visitor
+
+    def lock(self, vault_id: UUID, sign_in: UUID) -> None:
+        """End the unlocked tier of a session; repeating it changes nothing."""
+        self.store.write(lambda session: self._end(session, vault_id, [sign_in], sign_out=False))
+
+    def sign_out(self, vault_id: UUID, sign_in: UUID) -> None:
+        """End a session; repeating it changes nothing."""
+        self.store.write(lambda session: self._end(session, vault_id, [sign_in], sign_out=True))
+
+    def end_others(self, vault_id: UUID, *, keep: UUID | None) -> None:
+        """End all sessions of a person but one, as after a change of credentials (TAK-49)."""
+        bucket = self.ids.bucket_of(vault_id)
+
+        def job(session: Session) -> None:
+            found = session.scalars(
+                select(SignIn.selector).where(SignIn.bucket == bucket, SignIn.vault_id == vault_id)
+            ).all()
+            self._end(session, vault_id, [one for one in found if one != keep], sign_out=True)
+
+        self.store.write(job)
+
+    def _unlock(self, entrance: Entrance, sign_in: UUID, now: datetime) -> tuple[TokenSecret, Job]:
+        vault = entrance.keys
+        secret = mint("u", self.ids.new(vault.bucket))
+        ends_at = now + timedelta(seconds=self.settings.unlock_seconds)
+        wrap = vault.wrap(
+            secret.kek(),
+            entrance.vrk,
+            by=_unlock_wrapper(secret.selector, sign_in),
+            wrapped=Wrapped("vrk", str(vault.vault_id)),
+            expires_at=ends_at,
+        )
+
+        def job(session: Session) -> None:
+            vault.store(session, [wrap], now=now)
+            session.execute(
+                insert(Unlock).values(
+                    bucket=vault.bucket,
+                    selector=secret.selector,
+                    sign_in=sign_in,
+                    vault_id=vault.vault_id,
+                    verifier=secret.verifier(),
+                    created_at=now,
+                    expires_at=now + timedelta(seconds=self.settings.unlock_idle_seconds),
+                    ends_at=ends_at,
+                )
+            )
+            self.sink.append(session, entrance.ref, VaultEvent("vault.unlocked", now))
+
+        return secret, job
+
+    def _visitor(
+        self, session: Session, signed_in: TokenSecret, unlocked: TokenSecret | None, now: datetime
+    ) -> tuple[Visitor | None, Job | None]:
+        bucket = self.ids.bucket_of(signed_in.selector)
+        row = session.get(SignIn, (bucket, signed_in.selector))
+        if row is None or row.expires_at <= now or not signed_in.matches(row.verifier):
+            return None, None
+        vault = session.get(Vault, (bucket, row.vault_id))
+        account = session.get(Account, (bucket, row.vault_id))
+        if vault is None or account is None or vault.state != "active":
+            return None, None
+        audit = audit_public_key(session, bucket, row.vault_id)
+        ref = VaultRef(bucket, VaultId(row.vault_id), audit)
+        opened = unlocked and self._opened(session, ref, unlocked, row.selector, now)
+        if not opened:
+            return Visitor(ref, account.locale, account.theme, row.selector, None), None
+        open_vault, unlock = opened
+        visitor = Visitor(
+            ref, account.locale, account.theme, row.selector, open_vault, unlock.expires_at
+        )
+        return visitor, self._move_on(unlock, now)
+
+    def _opened(
+        self, session: Session, ref: VaultRef, unlocked: TokenSecret, sign_in: UUID, now: datetime
+    ) -> tuple[OpenVault, Unlock] | None:
+        row = session.get(Unlock, (ref.bucket, unlocked.selector))
+        if row is None or row.sign_in != sign_in or row.vault_id != ref.id:
+            return None
+        if min(row.expires_at, row.ends_at) <= now or not unlocked.matches(row.verifier):
+            return None
+        vault = VaultKeys(self.keys.deployment, ref.bucket, ref.id)
+        by = _unlock_wrapper(row.selector, sign_in)
+        try:
+            for wrapped, blob in vault.load(session, by):
+                vrk = vault.unwrap(unlocked.kek(), blob, by=by, wrapped=wrapped)
+                return OpenVault.load(session, vault, vrk, ref.audit_public_key), row
+        except DecryptionError:
+            return None
+        return None
+
+    def _move_on(self, unlock: Unlock, now: datetime) -> Job | None:
+        idle_ends = min(now + timedelta(seconds=self.settings.unlock_idle_seconds), unlock.ends_at)
+        if idle_ends - unlock.expires_at < _IDLE_STEP:
+            return None
+
+        def job(session: Session) -> None:
+            # Not revived when it ended meanwhile.
+            session.execute(
+                update(Unlock)
+                .where(
+                    Unlock.bucket == unlock.bucket,
+                    Unlock.selector == unlock.selector,
+                    Unlock.expires_at > now,
+                )
+                .values(expires_at=idle_ends)
+            )
+
+        return job
+
+    def _end(
+        self, session: Session, vault_id: UUID, sign_ins: list[UUID], *, sign_out: bool
+    ) -> None:
+        bucket = self.ids.bucket_of(vault_id)
+        vault = VaultKeys(self.keys.deployment, bucket, vault_id)
+        mine = (Unlock.bucket == bucket, Unlock.vault_id == vault_id, Unlock.sign_in.in_(sign_ins))
+        unlocks = list(session.scalars(select(Unlock.selector).where(*mine)))
+        vault.delete_by(session, "unlock", unlocks)
+        session.execute(delete(Unlock).where(*mine))
+        if sign_out:
+            session.execute(
+                delete(SignIn).where(
+                    SignIn.bucket == bucket,
+                    SignIn.vault_id == vault_id,
+                    SignIn.selector.in_(sign_ins),
+                )
+            )
+
+
+def _unlock_wrapper(selector: UUID, sign_in: UUID) -> Wrapper:
+    # Bound to its `s`: a `u` row that is moved to another sign-in opens nothing.
+    return Wrapper("unlock", selector, (sign_in.bytes,))

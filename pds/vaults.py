@@ -1,0 +1,39 @@
+"""The counters of a vault's row; whoever takes a number holds its lock to commit (P-5)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from pds.errors import NotFoundError
+from pds.events import VaultRef
+from pds.models import Vault
+
+
+def take_sequence(session: Session, vault: VaultRef, count: int) -> int:
+    """Take `count` numbers of the vault's change sequence; returns the last (P-5).
+
+    Raises:
+        NotFoundError: the vault is gone.
+    """
+    taken = session.execute(
+        update(Vault)
+        .where(Vault.bucket == vault.bucket, Vault.id == vault.id, Vault.state == "active")
+        .values(seq=Vault.seq + count)
+        .returning(Vault.seq)
+    ).scalar_one_or_none()
+    if taken is None:
+        raise NotFoundError
+    return taken
+
+
+def next_event_seq(session: Session, bucket: int, vault_id: UUID) -> int:
+    """Take the next number of the vault's own event stream (P-31)."""
+    return session.execute(
+        update(Vault)
+        .where(Vault.bucket == bucket, Vault.id == vault_id)
+        .values(event_seq=Vault.event_seq + 1)
+        .returning(Vault.event_seq)
+    ).scalar_one()
