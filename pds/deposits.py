@@ -51,9 +51,15 @@ class Depositor:
     deposit_key: bytes
 
     def fields(self, collection: str, document_id: str) -> tuple[bytes, ...]:
-        """Return what the deposit is bound to."""
-        return _fields(
-            self.deployment, self.vault_id, self.grant_id, self.client_id, collection, document_id
+        """Return what a deposit is bound to."""
+        return (
+            b"deposit",
+            self.deployment,
+            self.vault_id.bytes,
+            self.grant_id.bytes,
+            self.client_id.bytes,
+            collection.encode(),
+            document_id.encode(),
         )
 
 
@@ -180,14 +186,15 @@ class DepositService:
     def _open(self, deposit: Deposit, key: bytes | None) -> Data:
         if key is None or deposit.box is None:
             raise KeyUnavailableError
-        fields = _fields(
+        depositor = Depositor(
             self.open_vault.keys.deployment,
+            self.vault.bucket,
             self.vault.id,
             deposit.grant_id,
             deposit.client_id,
-            deposit.collection,
-            deposit.document_id,
+            key,
         )
+        fields = depositor.fields(deposit.collection, deposit.document_id)
         collection_key = self.open_vault.key("collection", deposit.collection, deposit.key_version)
         opened: Mapping[str, object] = orjson.loads(
             open_deposit(collection_key, deposit.box, deposit_key=key, fields=fields)
@@ -226,22 +233,3 @@ class DepositService:
             )
             .values(state=state, reason=reason, box=None if state == "absorbed" else deposit.box)
         )
-
-
-def _fields(
-    deployment: bytes,
-    vault_id: UUID,
-    grant_id: UUID,
-    client_id: UUID,
-    collection: str,
-    document_id: str,
-) -> tuple[bytes, ...]:
-    return (
-        b"deposit",
-        deployment,
-        vault_id.bytes,
-        grant_id.bytes,
-        client_id.bytes,
-        collection.encode(),
-        document_id.encode(),
-    )

@@ -153,7 +153,7 @@ def read_one(session: Session, view: GrantView, record_id: UUID) -> Change | Non
     return _change(row, view, 0)
 
 
-def _change(row: Row[Any], view: GrantView, base: int) -> Change | None:
+def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int) -> Change | None:
     key = view.record_keys.get((row.collection, row.key_version))
     if key is None:
         return None
@@ -173,7 +173,7 @@ def _change(row: Row[Any], view: GrantView, base: int) -> Change | None:
     return _told(row, author, kept, visible)
 
 
-def _told(row: Row[Any], author: Author, kept: Data, visible: Changes) -> Change:
+def _told(row: Row[*tuple[Any, ...]], author: Author, kept: Data, visible: Changes) -> Change:
     return Change(
         id=row.id,
         collection=row.collection,

@@ -1,0 +1,43 @@
+"""What can go wrong between a person and an organisation."""
+
+from __future__ import annotations
+
+from pds.errors import PDSError
+
+
+class ConsentError(PDSError):
+    """Base of the errors of agreement, consent and proof."""
+
+    code = "consent"
+
+
+class GrantVoidError(ConsentError):
+    """The grant does not permit this now; `reason` is the wire-stable code."""
+
+    code = "grant-void"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AskRefusedError(ConsentError):
+    """An organisation's request breaks a rule; `detail` says which, for its developers."""
+
+    code = "invalid-authorization-details"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NoticeChangedError(ConsentError):
+    """What was shown is no longer what holds: the page is to be shown again (P-28)."""
+
+    code = "notice-changed"
+
+
+class LogInconsistentError(ConsentError):
+    """The log contradicts itself: nothing may be added until an operator has looked."""
+
+    code = "log-inconsistent"

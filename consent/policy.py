@@ -1,0 +1,112 @@
+"""May this grant release this, now? Pure: no clock, no store (D8).
+
+The rules, in order; the first that fails is the answer:
+
+1. the vault exists, the organisation is in good standing;
+2. the agreement is active and the grant is: each end has its own reason;
+3. the instant lies within the agreed window; `expires_at` is exclusive;
+4. the action and the collections are among those agreed, in the sealed terms;
+5. a fetch is left, unless this one was counted already.
+
+Plain rows can only narrow: what may be read comes from the terms, which only a holder of the grant
+key can have sealed (P-9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from consent.vocabulary import (
+    Action,
+    AgreementState,
+    DenialReason,
+    GrantState,
+    Standing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed, as sealed under the grant key (P-9).
+
+    `attributes` are qualified names; `coarsenings` maps some of them to a coarser form;
+    `data_from` maps a collection to the fixed start of its data range.
+    """
+
+    agreement_id: str
+    agreement_version: int
+    agreement_sha256: str
+    purpose: str
+    actions: frozenset[Action]
+    attributes: frozenset[str]
+    starts_at: datetime
+    expires_at: datetime
+    coarsenings: Mapping[str, str] = field(default_factory=dict)
+    data_from: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The collections that the agreed attributes stand in, sorted."""
+        return tuple(sorted({name.partition(".")[0] for name in self.attributes}))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rows say at this instant; each can only narrow the terms."""
+
+    agreement_state: AgreementState
+    grant_state: GrantState
+    standing: Standing
+    vault_is_active: bool
+    expires_at: datetime
+    fetches_left: int | None  # None: not limited
+    fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
+
+
+_AGREEMENT_DENIALS = {
+    AgreementState.SUSPENDED: DenialReason.PAUSED,
+    AgreementState.WITHDRAWN: DenialReason.WITHDRAWN,
+    AgreementState.TERMINATED: DenialReason.TERMINATED,
+    AgreementState.EXPIRED: DenialReason.EXPIRED,
+    AgreementState.FULFILLED: DenialReason.FULFILLED,
+    AgreementState.INVALIDATED: DenialReason.INVALIDATED,
+}
+_GRANT_DENIALS = {
+    GrantState.ISSUED: DenialReason.PENDING,
+    GrantState.PAUSED: DenialReason.PAUSED,
+    GrantState.REVOKED: DenialReason.WITHDRAWN,
+    GrantState.EXPIRED: DenialReason.EXPIRED,
+    GrantState.CONSUMED: DenialReason.FULFILLED,
+}
+
+
+def standing_denial(facts: Facts, *, now: datetime) -> DenialReason | None:
+    """Return why nothing at all is permitted at `now` (rules 1 to 3), or None."""
+    if not facts.vault_is_active:
+        return DenialReason.VAULT_DELETED
+    if facts.standing is not Standing.GOOD:
+        return DenialReason.STANDING
+    denial = _AGREEMENT_DENIALS.get(facts.agreement_state) or _GRANT_DENIALS.get(facts.grant_state)
+    if denial is not None:
+        return denial
+    return DenialReason.EXPIRED if now >= facts.expires_at else None
+
+
+def decide(
+    terms: Terms, facts: Facts, *, action: Action, collections: Iterable[str], now: datetime
+) -> DenialReason | None:
+    """Return why release is refused at `now`, or None to permit it."""
+    denial = standing_denial(facts, now=now)
+    if denial is not None:
+        return denial
+    if now < terms.starts_at:
+        return DenialReason.PENDING
+    if now >= terms.expires_at:
+        return DenialReason.EXPIRED
+    if action not in terms.actions or not set(collections) <= set(terms.collections):
+        return DenialReason.NOT_AGREED
+    if facts.fetches_left is not None and facts.fetches_left <= 0 and not facts.fetch_is_counted:
+        return DenialReason.LIMIT
+    return None

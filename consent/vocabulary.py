@@ -1,0 +1,192 @@
+"""The words of agreement and consent: purposes, lawful bases, states, actors, event names.
+
+DPV is the W3C Data Privacy Vocabulary, version 2.3. Codes are wire-stable; retired ones would stay
+listed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """Why data is asked for; the value is the code, `dpv_term` its DPV purpose."""
+
+    SERVICE_PROVISION = "service_provision"
+    CUSTOMER_MANAGEMENT = "customer_management"
+    IDENTITY_VERIFICATION = "identity_verification"
+    CREDIT_CHECKING = "credit_checking"
+    PERSONALISATION = "personalisation"
+    DIRECT_MARKETING = "direct_marketing"
+    RESEARCH = "research"
+    PERSONAL_USE = "personal_use"
+
+    @property
+    def dpv_term(self) -> str:
+        """Return the DPV 2.3 purpose."""
+        return _PURPOSE_TERMS[self]
+
+
+_PURPOSE_TERMS = {
+    Purpose.SERVICE_PROVISION: "dpv:ServiceProvision",
+    Purpose.CUSTOMER_MANAGEMENT: "dpv:CustomerManagement",
+    Purpose.IDENTITY_VERIFICATION: "dpv:IdentityVerification",
+    Purpose.CREDIT_CHECKING: "dpv:CreditChecking",
+    Purpose.PERSONALISATION: "dpv:Personalisation",
+    Purpose.DIRECT_MARKETING: "dpv:DirectMarketing",
+    Purpose.RESEARCH: "dpv:ResearchAndDevelopment",
+    Purpose.PERSONAL_USE: "dpv:ServiceProvision",
+}
+
+
+class LawfulBasis(StrEnum):
+    """GDPR Article 6 (1); sharing out of a vault rests on consent or on a contract."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+
+    @property
+    def dpv_term(self) -> str:
+        """Return the DPV 2.3 legal basis."""
+        return "dpv:ExpressedConsent" if self is LawfulBasis.CONSENT else "dpv:Contract"
+
+
+class Action(StrEnum):
+    """What a grant may do."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class AccessMode(StrEnum):
+    """How often an organisation fetches."""
+
+    ONCE = "once"
+    PERIODIC = "periodic"
+    ON_CHANGE = "on_change"
+
+
+class AgreementState(StrEnum):
+    """States of the contract; all but the first two are terminal and never reopen (CM-6)."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
+    TERMINATED = "terminated"
+    EXPIRED = "expired"
+    FULFILLED = "fulfilled"
+    INVALIDATED = "invalidated"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing follows it."""
+        return self not in (AgreementState.ACTIVE, AgreementState.SUSPENDED)
+
+    @property
+    def dpv_contract_status(self) -> str:
+        """Return the DPV 2.3 contract status."""
+        return _CONTRACT_STATUS[self]
+
+
+_CONTRACT_STATUS = {
+    AgreementState.ACTIVE: "dpv:ContractActive",
+    AgreementState.SUSPENDED: "dpv:ContractTemporarilySuspended",
+    AgreementState.WITHDRAWN: "dpv:ContractTerminated",
+    AgreementState.TERMINATED: "dpv:ContractTerminated",
+    AgreementState.EXPIRED: "dpv:ContractExpired",
+    AgreementState.FULFILLED: "dpv:ContractFulfilled",
+    AgreementState.INVALIDATED: "dpv:ContractTerminated",
+}
+
+
+class GrantState(StrEnum):
+    """States of the technical permission."""
+
+    ISSUED = "issued"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    CONSUMED = "consumed"
+
+
+LIVE_GRANT_STATES = (GrantState.ISSUED, GrantState.ACTIVE, GrantState.PAUSED)
+
+
+class RequestState(StrEnum):
+    """States of an organisation's ask."""
+
+    SEEN = "seen"
+    APPROVED = "approved"
+    APPROVED_NARROWED = "approved_narrowed"
+    REFUSED = "refused"
+
+
+class ConsentStatus(StrEnum):
+    """DPV 2.3 consent statuses; only the first permits processing (CM-14)."""
+
+    GIVEN = "dpv:ConsentGiven"
+    REFUSED = "dpv:ConsentRefused"
+    WITHDRAWN = "dpv:ConsentWithdrawn"
+    REVOKED = "dpv:ConsentRevoked"
+    EXPIRED = "dpv:ConsentExpired"
+
+
+class Actor(StrEnum):
+    """Who brought a change about (CM-12)."""
+
+    INDIVIDUAL = "individual"
+    ORGANISATION = "organisation"
+    OPERATOR = "operator"
+    CLOCK = "clock"
+
+
+class Standing(StrEnum):
+    """Whether an organisation may be served."""
+
+    GOOD = "good"
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+
+
+class DenialReason(StrEnum):
+    """Why a release is refused; the value is the problem type's code (P-38)."""
+
+    PENDING = "consent-pending"
+    PAUSED = "consent-paused"
+    WITHDRAWN = "consent-withdrawn"
+    TERMINATED = "consent-terminated"
+    EXPIRED = "consent-expired"
+    FULFILLED = "consent-fulfilled"
+    INVALIDATED = "consent-invalidated"
+    NOT_AGREED = "not-agreed"
+    LIMIT = "limit-reached"
+    STANDING = "organisation-suspended"
+    VAULT_DELETED = "vault-deleted"
+    CHANGED = "consent-changed"  # between decision and commit: ask again
+
+
+class EventName(StrEnum):
+    """Every event that the log knows; the vault's own are named where the vault makes them."""
+
+    CONSENT_SHOWN = "consent.shown"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_REFUSED = "consent.refused"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_TERMINATED = "consent.terminated"
+    CONSENT_EXPIRED = "consent.expired"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event's name
+    TOKEN_REFRESHED = "token.refreshed"  # noqa: S105 - an event's name
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
+    CODE_REUSED = "token.code_reused"
+    DATA_READ = "data.read"
+    DATA_READ_DENIED = "data.read_denied"
+    DATA_DEPOSITED = "data.deposited"
+    ERASURE_REQUESTED = "erasure.requested"
+    ERASURE_CONFIRMED = "erasure.confirmed"
+    KEYS_ROTATED = "vault.keys_rotated"
+    ORGANISATION_CREATED = "organisation.created"
+    ORGANISATION_SUSPENDED = "organisation.suspended"
+    ORGANISATION_KEYS_ROTATED = "organisation.keys_rotated"
+    TEMPLATE_PUBLISHED = "template.published"
+    AUDITOR_CREATED = "auditor.created"
