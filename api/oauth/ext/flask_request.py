@@ -1,0 +1,86 @@
+"""The current Flask request as the rest of this package wants it.
+
+A GET has a query and no body, a POST has a form and no query (`parameters`). The URL is built from
+configuration, so neither `Host` nor a proxy's header can change what a proof must name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from flask import request as flask_request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.oauth.ext.dpop_rfc9449 import target_url
+from api.oauth.ext.parameters import check_form, single_values
+
+
+class FormTooLargeError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
+    """The body is larger than the server takes (PAR-P11)."""
+
+    error = "invalid_request"
+    status_code = 413
+
+
+class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no types
+    """An OAuth request with each parameter once.
+
+    Attributes:
+        dpop_headers: every value of the `DPoP` header field.
+        dpop_jkt: the key that a code is to be, or a token request was, bound to.
+        authorization_details: as validated; empty if there are none.
+        request_uri: the pushed request that stands in for this one, if one does.
+        is_push: whether this is a request to the pushed authorization endpoint.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        parameters: dict[str, str],
+        *,
+        headers: Any = None,  # noqa: ANN401 - werkzeug's headers, which Authlib only reads
+        dpop_headers: Sequence[str] = (),
+    ) -> None:
+        super().__init__(method, uri, headers=headers)
+        self.payload = BasicOAuth2Payload(parameters)
+        self._parameters = parameters
+        self.dpop_headers = list(dpop_headers)
+        self.dpop_jkt: str | None = None
+        self.authorization_details: Sequence[Any] = ()
+        self.request_uri: str | None = None
+        self.is_push = False
+
+    @property
+    def form(self) -> dict[str, str]:
+        """Return the body's parameters; empty unless it is a POST."""
+        return self._parameters if self.method == "POST" else {}
+
+    @property
+    def args(self) -> dict[str, str]:
+        """Return the query's parameters; empty if it is a POST."""
+        return {} if self.method == "POST" else self._parameters
+
+
+def current_request(*, base_url: str, form_bytes_max: int) -> FAPIRequest:
+    """Return the current Flask request, or raise `OAuth2Error` for an ambiguous one."""
+    if flask_request.method == "POST":
+        check_form(query=flask_request.query_string, media_type=flask_request.mimetype)
+        flask_request.max_content_length = form_bytes_max
+        try:
+            pairs = flask_request.form.items(multi=True)
+        except RequestEntityTooLarge as error:
+            raise FormTooLargeError("the body is too large") from error
+    else:
+        pairs = flask_request.args.items(multi=True)
+    return FAPIRequest(
+        flask_request.method,
+        target_url(base_url, flask_request.path),
+        single_values(pairs),
+        headers=flask_request.headers,
+        dpop_headers=flask_request.headers.getlist("DPoP"),
+    )
