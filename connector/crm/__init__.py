@@ -1,0 +1,1 @@
+"""CRMs behind one interface; an adapter holds no state and talks to its CRM over HTTP only."""
