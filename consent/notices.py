@@ -1,0 +1,119 @@
+"""What a person is shown before they decide, as data (P-28, AUD-4).
+
+The notice is canonical JSON without example values. Its hash travels through the consent form; the
+decision's POST builds the notice again from the present rows, and if the hash differs the page is
+shown again with the change. So what was decided on is what was shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from consent import durations
+from consent.formats import canonical
+from consent.models import Notice, Organisation
+from consent.templates import Template
+from pds.errors import NotFoundError
+
+VERSION = "pds-notice/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A client's request under a template, as it was pushed and found valid (P-27)."""
+
+    client_id: UUID
+    client_name: str
+    redirect_uri: str
+    template: Template
+    actions: tuple[str, ...]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    duration: str
+
+
+def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any]:
+    """Return the notice of an ask in one language, `az` or `en`."""
+    document = ask.template.document
+    return {
+        "type": VERSION,
+        "locale": locale,
+        "organisation": {
+            "id": str(organisation.id),
+            "name": organisation.name_az if locale == "az" else organisation.name_en,
+            "contact": organisation.contact,
+            "address": organisation.address,
+            "standing": organisation.standing,
+        },
+        "client": {"id": str(ask.client_id), "name": ask.client_name},
+        # The whole host: where the person will land is theirs to judge (CUX-19).
+        "redirect_host": urlsplit(ask.redirect_uri).netloc,
+        "template": {
+            "id": str(ask.template.id),
+            "version": ask.template.version,
+            "sha256": ask.template.sha256,
+            "name": document["name"][locale],
+        },
+        "purpose": document["purpose"],
+        "purpose_text": document["purpose_text"][locale],
+        "lawful_basis": document["lawful_basis"],
+        "actions": list(ask.actions),
+        "required": _items(ask.template, ask.required, locale),
+        "optional": _items(ask.template, ask.optional, locale),
+        "durations": durations.choices(ask.duration),
+        "access": dict(document["access"]),
+        "data_from": dict(document["data_from"]),
+        "retention": {
+            "after_end": document["retention"]["after_end"],
+            "text": document["retention"]["text"][locale],
+        },
+        "storage_location": document["storage_location"],
+        "recipients": list(document["recipients"]),
+        "automated_decisions": document["automated_decisions"],
+        "if_refused": document["if_refused"][locale],
+        "complaint": document["complaint"][locale],
+        "jurisdiction": document["jurisdiction"],
+    }
+
+
+def notice_sha256(notice: Mapping[str, Any]) -> str:
+    """Return the hash by which a notice is known."""
+    return canonical.sha256_hex(dict(notice))
+
+
+def keep(session: Session, notice: Mapping[str, Any], *, now: datetime) -> str:
+    """Store a notice that is being shown; returns its hash. Each text is stored once."""
+    sha256 = notice_sha256(notice)
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    session.execute(
+        insert(Notice)
+        .values(sha256=sha256, document=canonical.canonical_bytes(dict(notice)), first_shown_at=now)
+        .on_conflict_do_nothing(index_elements=["sha256"])
+    )
+    return sha256
+
+
+def find(session: Session, sha256: str) -> dict[str, Any]:
+    """Return a notice as it was shown.
+
+    Raises:
+        NotFoundError: none of that hash was ever shown.
+    """
+    row = session.get(Notice, sha256)
+    document = canonical.parse(row.document) if row else None
+    if not isinstance(document, dict):
+        raise NotFoundError
+    return document
+
+
+def _items(template: Template, attributes: Sequence[str], locale: str) -> list[dict[str, str]]:
+    return [{"name": name, "reason": template.reason(name, locale)} for name in attributes]

@@ -1,0 +1,235 @@
+"""An organisation's ask: checked as it is pushed, recorded from when a person sees it.
+
+The OAuth form is RAR (RFC 9396) of type `data-sharing-agreement`:
+
+    {"type": "data-sharing-agreement", "template": "<id>", "template_sha256": "<hex>",
+     "actions": ["read"], "attributes": [...], "optional_attributes": [...],
+     "duration": "P30D", "locations": ["https://vault.example/v1"]}
+
+`attributes` are among the template's required ones, the rest must be its optional ones: a request
+never promotes (P-27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from consent import durations, templates
+from consent.errors import AskRefusedError
+from consent.models import Organisation, Request
+from consent.notices import Ask
+from consent.templates import Template
+from consent.vocabulary import Action, RequestState, Standing
+from pds.errors import ConflictError, NotFoundError
+
+TYPE = "data-sharing-agreement"
+COOLS_FOR = timedelta(days=30)  # CUX-16
+MEMBERS = frozenset(
+    {
+        "type",
+        "template",
+        "template_sha256",
+        "actions",
+        "attributes",
+        "optional_attributes",
+        "duration",
+        "locations",
+    }
+)
+_REQUIRED = MEMBERS - {"optional_attributes", "locations"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The client that asks, as the authorization server knows it."""
+
+    client_id: UUID
+    client_name: str
+    organisation_id: UUID
+    redirect_uri: str
+
+
+def check(session: Session, asker: Asker, details: Mapping[str, Any], *, resource: str) -> Ask:
+    """Check an authorization detail against its template, and return what is asked.
+
+    Args:
+        session: a read transaction.
+        asker: the authenticated client.
+        details: the RAR object.
+        resource: the one location that may be named, such as `https://vault.example/v1`.
+
+    Raises:
+        AskRefusedError: a member is missing, unknown, or not covered by the template.
+    """
+    _check_members(details, resource)
+    organisation = session.get(Organisation, asker.organisation_id)
+    if organisation is None or organisation.standing != Standing.GOOD:
+        raise AskRefusedError("the organisation is not in good standing")
+    try:
+        template = templates.find(session, details["template_sha256"])
+    except NotFoundError as exc:
+        raise AskRefusedError("template_sha256: there is no such template version") from exc
+    if str(template.id) != details["template"] or template.organisation_id != asker.organisation_id:
+        raise AskRefusedError("template: not a template of this organisation with that hash")
+    if not templates.is_published(session, template.sha256):
+        raise AskRefusedError("template_sha256: this version is no longer offered")
+    return Ask(
+        client_id=asker.client_id,
+        client_name=asker.client_name,
+        redirect_uri=asker.redirect_uri,
+        template=template,
+        actions=_actions(template, details["actions"]),
+        required=_attributes(template, details["attributes"]),
+        optional=_optional(template, details),
+        duration=_duration(template, details["duration"]),
+    )
+
+
+def note_seen(
+    session: Session,
+    ask: Ask,
+    details: Mapping[str, Any],
+    *,
+    request_id: UUID,
+    bucket: int,
+    vault_id: UUID,
+    pushed_request: UUID,
+    now: datetime,
+) -> Request:
+    """Record that a person sees a request; seeing it again returns the same row.
+
+    Raises:
+        ConflictError: it was decided already.
+    """
+    found = session.scalars(
+        select(Request).where(
+            Request.bucket == bucket,
+            Request.vault_id == vault_id,
+            Request.pushed_request == pushed_request,
+        )
+    ).one_or_none()
+    if found is not None:
+        if found.state != RequestState.SEEN:
+            raise ConflictError("this request was decided already")
+        return found
+    values: dict[str, Any] = {
+        "bucket": bucket,
+        "id": request_id,
+        "vault_id": vault_id,
+        "organisation_id": ask.template.organisation_id,
+        "client_id": ask.client_id,
+        "template_id": ask.template.id,
+        "template_sha256": ask.template.sha256,
+        "pushed_request": pushed_request,
+        "asked": dict(details),
+        "state": RequestState.SEEN.value,
+        "seen_at": now,
+    }
+    session.execute(insert(Request).values(**values))
+    return Request(**values)
+
+
+def cooling(
+    session: Session, ask: Ask, *, bucket: int, vault_id: UUID, now: datetime
+) -> datetime | None:
+    """Return until when a refused request of this template rests, or None (CM-5, CUX-16)."""
+    query = (
+        select(Request.cools_until)
+        .where(
+            Request.bucket == bucket,
+            Request.vault_id == vault_id,
+            Request.organisation_id == ask.template.organisation_id,
+            Request.template_id == ask.template.id,
+            Request.cools_until > now,
+        )
+        .order_by(Request.cools_until.desc())
+        .limit(1)
+    )
+    return session.execute(query).scalar_one_or_none()
+
+
+def settle(session: Session, request: Request, state: RequestState, *, now: datetime) -> None:
+    """Decide a request, once.
+
+    Raises:
+        ConflictError: it was decided already, in another tab or at the same moment.
+    """
+    decided = session.execute(
+        update(Request)
+        .where(
+            Request.bucket == request.bucket,
+            Request.id == request.id,
+            Request.state == RequestState.SEEN.value,
+        )
+        .values(
+            state=state.value,
+            decided_at=now,
+            cools_until=now + COOLS_FOR if state is RequestState.REFUSED else None,
+        )
+        .returning(Request.id)
+    ).one_or_none()
+    if decided is None:
+        raise ConflictError("this request was decided already")
+
+
+def _check_members(details: Mapping[str, Any], resource: str) -> None:
+    unknown = sorted(details.keys() - MEMBERS)
+    missing = sorted(_REQUIRED - details.keys())
+    if unknown or missing:
+        raise AskRefusedError(
+            f"{unknown[0]}: unknown member" if unknown else f"{missing[0]}: missing"
+        )
+    for name in ("template", "template_sha256", "duration"):
+        if not isinstance(details[name], str):
+            raise AskRefusedError(f"{name}: not a string")
+    for name in ("actions", "attributes", "optional_attributes", "locations"):
+        value = details.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise AskRefusedError(f"{name}: not a list of strings")
+        if len(set(value)) != len(value):
+            raise AskRefusedError(f"{name}: something is named twice")
+    if any(location != resource for location in details.get("locations", [])):
+        raise AskRefusedError(f"locations: the only location here is {resource}")
+
+
+def _actions(template: Template, asked: list[str]) -> tuple[str, ...]:
+    offered = template.document["actions"]
+    if not asked or not set(asked) <= set(offered):
+        raise AskRefusedError("actions: not covered by the template")
+    return tuple(action.value for action in Action if action in asked)
+
+
+def _attributes(template: Template, asked: list[str]) -> tuple[str, ...]:
+    for name in asked:
+        if name not in template.required:
+            raise AskRefusedError(f"attributes: {name} is not required by the template")
+    return tuple(asked)
+
+
+def _optional(template: Template, details: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = details.get("optional_attributes", [])
+    for name in asked:
+        if name not in template.optional:
+            raise AskRefusedError(f"optional_attributes: {name} is not optional in the template")
+    if not asked and not details["attributes"]:
+        raise AskRefusedError("attributes: nothing is asked for")
+    return tuple(asked)
+
+
+def _duration(template: Template, asked: str) -> str:
+    try:
+        wanted = durations.parse(asked)
+    except ValueError as exc:
+        raise AskRefusedError(f"duration: {exc}") from exc
+    if wanted > durations.parse(template.document["max_duration"]):
+        raise AskRefusedError(
+            f"duration: the template allows at most {template.document['max_duration']}"
+        )
+    return asked
