@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk as joserfc_jwk
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -32,7 +32,10 @@ RSA_BITS_MIN: Final = 2048
 # Above this a stranger's proof would buy too much of our processor time.
 RSA_BITS_MAX: Final = 4096
 _RSA_EXPONENT_MAX: Final = 2**32
+_RSA_MODULUS_CHARS: Final = range(342, 684)  # 2048 to 4096 bits in base64url
 _COORDINATE_BYTES: Final = 32
+# What joserfc and cryptography raise for members that are missing, mistyped or off the curve.
+_NO_KEY: Final = (ValueError, TypeError, KeyError, AttributeError)
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
@@ -92,9 +95,12 @@ def import_public_key(jwk: Mapping[str, Any], algorithm: str) -> PublicKey:
     """
     if _PRIVATE_MEMBERS & jwk.keys():
         raise JWSError("the key is not a public key")
+    if jwk.get("kty") == "RSA" and len(str(jwk.get("n"))) not in _RSA_MODULUS_CHARS:
+        raise JWSError("the modulus has not 2048 to 4096 bits")
     try:
         key = joserfc_jwk.import_key(dict(jwk)).public_key
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+    # joserfc warns of a short RSA modulus behind zeros; where warnings are errors it raises that.
+    except (JoseError, SecurityWarning, *_NO_KEY) as error:
         raise JWSError("not a usable key") from error
     if not isinstance(key, PublicKey) or not _suits(key, algorithm):
         raise JWSError("the key does not suit the algorithm")
