@@ -15,6 +15,7 @@ from consent.formats.encoding import b64_decode, b64u_decode, is_sha256_hex
 from consent.formats.errors import MalformedError
 
 MAX_TEXT = 1024
+MAX_LONG_TEXT = 1 << 20
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _T = TypeVar("_T")
@@ -55,6 +56,13 @@ def text(value: object, where: str) -> str:
     return value
 
 
+def long_text(value: object, where: str) -> str:
+    """Return a text of at most 1 MiB characters, such as a note, or raise MalformedError."""
+    if not isinstance(value, str) or len(value) > MAX_LONG_TEXT:
+        raise MalformedError(f"{where}: not a text of at most {MAX_LONG_TEXT} characters")
+    return value
+
+
 def integer(value: object, where: str, *, least: int) -> int:
     """Return an integer from `least` to 2^53 - 1, or raise MalformedError."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_INTEGER:
@@ -90,7 +98,7 @@ def instant(value: object, where: str) -> str:
 
 def distinct_texts(value: object, where: str) -> tuple[str, ...]:
     """Return an array of texts, none twice, or raise MalformedError."""
-    found = tuple(text(item, f"{where}[{at}]") for at, item in enumerate(items(value, where)))
+    found = each(text, value, where)
     if len(set(found)) != len(found):
         raise MalformedError(f"{where}: names one twice")
     return found
@@ -104,6 +112,11 @@ def base64_bytes(value: object, where: str, *, length: int | None = None) -> byt
 def base64url_bytes(value: object, where: str, *, length: int | None = None) -> bytes:
     """Return what unpadded base64url stands for, or raise MalformedError."""
     return _decoded(b64u_decode, value, where, length)
+
+
+def each(read: Callable[[object, str], _T], value: object, where: str) -> tuple[_T, ...]:
+    """Return an array's items as `read` returns them, each with its own path."""
+    return tuple(read(item, f"{where}[{at}]") for at, item in enumerate(items(value, where)))
 
 
 def optional(read: Callable[[object, str], _T], value: object, where: str) -> _T | None:

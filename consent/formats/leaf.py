@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 
 from consent.formats import fields
 from consent.formats.canonical import JSONValue, canonical_bytes
+from consent.formats.encoding import b64u
 from consent.formats.errors import MalformedError, VerificationError
 
 LEAF_VERSION = 0x01
@@ -120,6 +121,44 @@ class Leaf:
     entry: bytes
     c_pub: bytes
     c_priv: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PublicOpening:
+    """The public part of an event with what ties it to its entry: 32 bytes each."""
+
+    pub: PublicPart
+    r_pub: bytes
+    c_priv: bytes
+
+    def entry(self) -> bytes:
+        """Return the 33-byte entry that this opens, if any log holds it.
+
+        Raises:
+            MalformedError: a member breaks the form.
+        """
+        return entry_bytes(commitment(self.pub.to_dict(), self.r_pub), self.c_priv)
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the JSON object {"pub", "r_pub", "c_priv"}; its bytes are base64url."""
+        pub: JSONValue = self.pub.to_dict()
+        return {"pub": pub, "r_pub": b64u(self.r_pub), "c_priv": b64u(self.c_priv)}
+
+    @classmethod
+    def from_dict(cls, value: object, where: str = "event") -> PublicOpening:
+        """Invert `to_dict`.
+
+        Raises:
+            MalformedError: it does not have the form; `where` begins the path of what is wrong.
+        """
+        found = fields.members(value, where, required=("pub", "r_pub", "c_priv"))
+        return cls(
+            pub=PublicPart.from_dict(found["pub"], f"{where}.pub"),
+            r_pub=fields.base64url_bytes(found["r_pub"], f"{where}.r_pub", length=BLINDING_BYTES),
+            c_priv=fields.base64url_bytes(
+                found["c_priv"], f"{where}.c_priv", length=COMMITMENT_BYTES
+            ),
+        )
 
 
 def to_minute(at: datetime) -> str:

@@ -1,0 +1,136 @@
+"""What a verification found, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from consent.formats.canonical import JSONValue
+from consent.formats.errors import FormatError
+
+
+class Verdict(StrEnum):
+    """How far the result carries; the exit codes are 0, 3 and 1 (P-34)."""
+
+    VERIFIED = "VERIFIED"
+    SELF_CONSISTENT_ONLY = "SELF_CONSISTENT_ONLY"
+    FAILED = "FAILED"
+
+    @property
+    def exit_code(self) -> int:
+        """The status that the command ends with."""
+        return _EXIT_CODES[self]
+
+
+class Outcome(StrEnum):
+    """What became of one check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"
+
+
+_EXIT_CODES = {Verdict.VERIFIED: 0, Verdict.FAILED: 1, Verdict.SELF_CONSISTENT_ONLY: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One kind of check over the whole, in words that a person reads."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that is wrong: where exactly, by which rule, and how."""
+
+    where: str
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result: `SELF_CONSISTENT_ONLY` means that a forger could have made it all."""
+
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The status that the command ends with: 0, 3 or 1."""
+        return self.verdict.exit_code
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the JSON object of `verify --json`."""
+        return {
+            "verdict": self.verdict.value,
+            "checks": [
+                {"name": each.name, "outcome": each.outcome.value, "detail": each.detail}
+                for each in self.checks
+            ],
+            "failures": [
+                {"where": each.where, "rule": each.rule, "detail": each.detail}
+                for each in self.failures
+            ],
+        }
+
+
+@dataclass(slots=True)
+class _Attempt:
+    findings: Findings
+    where: str
+    rule: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> bool:
+        if isinstance(error, FormatError):
+            self.findings.fail(self.where, self.rule, str(error))
+        return isinstance(error, FormatError)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects checks and failures while a verification goes on, and goes on after a failure."""
+
+    checks: list[Check] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def fail(self, where: str, rule: str, detail: str) -> None:
+        """Note a failure."""
+        self.failures.append(Failure(where, rule, detail))
+
+    def attempt(self, where: str, rule: str) -> _Attempt:
+        """Return a context in which a FormatError becomes a failure and ends the block."""
+        return _Attempt(self, where, rule)
+
+    @contextmanager
+    def check(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Note the check: passed unless a failure comes up inside; call the value to describe."""
+        before = len(self.failures)
+        said = [""]
+        yield lambda detail: said.__setitem__(0, detail)
+        failed = len(self.failures) - before
+        outcome = Outcome.FAILED if failed else Outcome.PASSED
+        detail = f"{failed} wrong; {said[0]}" if failed else said[0]
+        self.checks.append(Check(name, outcome, detail))
+
+    def skip(self, name: str, reason: str) -> None:
+        """Note that something was not checked, and why."""
+        self.checks.append(Check(name, Outcome.NOT_CHECKED, reason))
+
+    def report(self, *, trusted: bool) -> Report:
+        """Return the result; `trusted` says that every key came from the caller."""
+        verdict = Verdict.VERIFIED if trusted else Verdict.SELF_CONSISTENT_ONLY
+        if self.failures:
+            verdict = Verdict.FAILED
+        return Report(verdict, tuple(self.checks), tuple(self.failures))

@@ -1,0 +1,175 @@
+"""`verify`: check a bundle or a receipt from the command line, with no server and no network.
+
+    python -m consent.formats.verify_cli FILE --vkey log.vkey --receipt-key keys.jwks
+
+Exit status: 0 VERIFIED, 3 SELF_CONSISTENT_ONLY (no key was given, so a forger could have made it
+all), 1 FAILED, 2 when the command could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from consent.formats import fields
+from consent.formats.canonical import parse
+from consent.formats.cosignature import CosignatureVerifier
+from consent.formats.errors import FormatError
+from consent.formats.note import KEY_BYTES, Verifier
+from consent.formats.report import Report
+from consent.formats.trust import Trust
+from consent.formats.verify import verify_bundle, verify_receipt
+
+USAGE_ERROR = 2
+
+_BAR = 30
+_LONG = 1000
+_RECEIPT_TYPE = "dpv:ConsentReceipt"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0, 1, 2 or 3."""
+    arguments = _parser().parse_args(argv)
+    try:
+        trust = _trust(arguments)
+        report = _verify(arguments, trust)
+    except (OSError, FormatError) as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return USAGE_ERROR
+    if arguments.json:
+        sys.stdout.write(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(_in_words(report))
+    return report.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="verify",
+        description="Check an evidence bundle or a consent receipt, offline.",
+        epilog="Exit status: 0 verified, 3 self-consistent only, 1 failed, 2 could not run.",
+    )
+    parser.add_argument("file", type=Path, help="a pds-bundle/1 or a consent receipt, as JSON")
+    parser.add_argument(
+        "--vkey",
+        action="append",
+        default=[],
+        metavar="TEXT|FILE",
+        help="a key of the log or of a witness, or a file with one key on each line",
+    )
+    parser.add_argument(
+        "--receipt-key", type=Path, metavar="FILE", help="keys of receipts, as JWK set (RFC 7517)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="a checkpoint seen earlier: the log must have grown from it",
+    )
+    parser.add_argument(
+        "--proof", type=Path, metavar="FILE", help="a receipt's proof of inclusion (.tlog-proof)"
+    )
+    parser.add_argument(
+        "--quorum",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many witnesses must have signed (default: 0)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def _trust(arguments: argparse.Namespace) -> Trust:
+    log_keys: list[Verifier] = []
+    witnesses: list[CosignatureVerifier] = []
+    for text in _vkey_texts(arguments.vkey):
+        try:
+            log_keys.append(Verifier.from_text(text))
+        except FormatError:
+            witnesses.append(CosignatureVerifier.from_text(text))
+    receipt_keys = {}
+    if arguments.receipt_key is not None:
+        receipt_keys = _jwk_set(arguments.receipt_key.read_bytes())
+    pinned = None
+    if arguments.checkpoint is not None:
+        pinned = _utf8(arguments.checkpoint)
+    return Trust(tuple(log_keys), receipt_keys, tuple(witnesses), arguments.quorum, pinned)
+
+
+def _vkey_texts(values: Sequence[str]) -> list[str]:
+    texts = []
+    for value in values:
+        # A file is meant where there is one, whatever its name looks like.
+        lines = _utf8(Path(value)).splitlines() if Path(value).is_file() else [value]
+        texts.extend(lines)
+    return texts
+
+
+def _jwk_set(data: bytes) -> dict[str, bytes]:
+    # RFC 7517 and RFC 8037; keys of other kinds are passed over, as section 5 has it.
+    keys = {}
+    document = fields.mapping(parse(data), "receipt keys")
+    for key in fields.each(fields.mapping, document.get("keys"), "receipt keys"):
+        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519":
+            kid = fields.text(key.get("kid"), "kid")
+            keys[kid] = fields.base64url_bytes(key.get("x"), "x", length=KEY_BYTES)
+    return keys
+
+
+def _verify(arguments: argparse.Namespace, trust: Trust) -> Report:
+    data = arguments.file.read_bytes()
+    receipt = _as_receipt(data)
+    if receipt is None:
+        return verify_bundle(data, trust, progress=_progress())
+    sidecar = None if arguments.proof is None else _utf8(arguments.proof)
+    return verify_receipt(receipt, sidecar, trust)
+
+
+def _as_receipt(data: bytes) -> object | None:
+    try:
+        value = parse(data)
+    except FormatError:
+        return None  # Left to verify_bundle, which reports it.
+    return value if isinstance(value, dict) and value.get("@type") == _RECEIPT_TYPE else None
+
+
+def _utf8(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise OSError(f"{path}: not UTF-8") from exc
+
+
+def _progress() -> Callable[[int, int], None]:
+    if sys.stderr.isatty():
+        return _draw_bar
+    said = [-1]
+
+    def say(done: int, total: int) -> None:
+        tenths = 10 * done // total if total > _LONG else -1
+        if tenths > said[0]:
+            said[0] = tenths
+            sys.stderr.write(f"{done} of {total} entries\n")
+
+    return say
+
+
+def _draw_bar(done: int, total: int) -> None:
+    if total > _LONG:
+        filled = _BAR * done // total
+        bar = "#" * filled + "." * (_BAR - filled)
+        sys.stderr.write(f"\r[{bar}] {done}/{total}" + ("\n" if done == total else ""))
+
+
+def _in_words(report: Report) -> str:
+    lines = [f"{each.name:12} {each.outcome.value:12} {each.detail}" for each in report.checks]
+    lines += [f"FAILURE {each.where}: {each.rule}: {each.detail}" for each in report.failures]
+    return "\n".join([*(line.rstrip() for line in lines), report.verdict.value]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
