@@ -23,13 +23,13 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from consent.formats.canonical import canonical_bytes, parse
 from consent.formats.errors import MalformedError
 from consent.formats.leaf import BLINDING_BYTES, PublicPart, commitment, entry_bytes, to_minute
-from consent.models import Event, EventPayload, LogPending
+from consent.log.rows import insert_event
 from pds.clock import Clock
 from pds.crypto.labels import lp
 from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
@@ -49,9 +49,6 @@ _NEXT_DEPLOYMENT_SEQ = text(
     "INSERT INTO deployment_stream (id, seq) VALUES (1, 1)"
     " ON CONFLICT (id) DO UPDATE SET seq = deployment_stream.seq + 1 RETURNING seq"
 )
-_INSERT_EVENT = insert(Event)
-_INSERT_PAYLOAD = insert(EventPayload)
-_INSERT_PENDING = insert(LogPending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,35 +228,25 @@ class EventLog:
         pub, r_pub = canonical_bytes(part.to_dict()), os.urandom(BLINDING_BYTES)
         # As `leaf.commitment`, without making the canonical form a second time.
         c_pub = hmac.digest(r_pub, pub, "sha256")
-        key = {"bucket": bucket, "event_id": time_ordered_uuid(self.clock.now())}
-        connection = session.connection()
-        connection.execute(
-            _INSERT_EVENT,
-            {
-                "bucket": bucket,
-                "id": key["event_id"],
-                "stream": stream,
-                "seq": seq,
-                "name": name,
-                "at": at,
-                "vault_id": vault_id,
-                "grant_id": grant_id,
-                "c_pub": c_pub,
-                "c_priv": private.c_priv,
-            },
-        )
-        connection.execute(
-            _INSERT_PAYLOAD,
-            {
-                **key,
-                "pub": pub,
-                "r_pub": r_pub,
-                "priv_box": private.box,
-                "priv_key": private.key_kind,
-            },
-        )
         leaf = entry_bytes(c_pub, private.c_priv)
-        connection.execute(_INSERT_PENDING, {**key, "commitment": leaf[1:]})
+        row = {
+            "bucket": bucket,
+            "event_id": time_ordered_uuid(self.clock.now()),
+            "stream": stream,
+            "seq": seq,
+            "name": name,
+            "at": at,
+            "vault_id": vault_id,
+            "grant_id": grant_id,
+            "c_pub": c_pub,
+            "c_priv": private.c_priv,
+            "pub": pub,
+            "r_pub": r_pub,
+            "priv_box": private.box,
+            "priv_key": private.key_kind,
+            "commitment": leaf[1:],
+        }
+        insert_event(session, row)
         return EntryRef(stream, seq)
 
     def append_deployment(

@@ -71,7 +71,19 @@ def test_a_reference_is_read_as_it_was_written():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "d", "d/0", "d/01", "d/-1", "x/1", "d/1 ", "g.abc/1", f"g.{'A' * 32}/1", "d/1\n", "d/\u0661"],
+    [
+        "",
+        "d",
+        "d/0",
+        "d/01",
+        "d/-1",
+        "x/1",
+        "d/1 ",
+        "g.abc/1",
+        f"g.{'A' * 32}/1",
+        "d/1\n",
+        "d/\u0661",
+    ],
 )
 def test_a_malformed_reference_is_refused(text):
     with pytest.raises(MalformedError):
