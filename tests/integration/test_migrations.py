@@ -1,0 +1,119 @@
+"""Migrations on both stores: up, down, up with data, and what they refuse.
+
+While the schema still moves, write the first migration anew from the models:
+
+    python -m tests.support.new_migration --initial
+"""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from api import schema
+from pds.errors import ConfigurationError
+from tests.support.events import add_person
+from tests.support.new_migration import all_tables
+
+
+@pytest.fixture
+def engine(stores, store_kind):
+    with stores.empty(store_kind) as settings:
+        engine = create_engine(settings.database_url)
+        yield engine
+        engine.dispose()
+
+
+def tables(engine):
+    return set(inspect(engine).get_table_names())
+
+
+def content(engine):
+    with engine.connect() as connection:
+        return {
+            name: connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar()  # noqa: S608
+            for name in sorted(tables(engine))
+        }
+
+
+def set_revision(engine, revision):
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+
+def test_an_empty_store_comes_up_to_the_newest_schema(engine):
+    schema.upgrade(engine)
+
+    assert schema.current(engine) == schema.head()
+    assert tables(engine) == {*all_tables().tables, "alembic_version"}
+
+
+def test_upgrading_twice_changes_nothing(engine):
+    schema.upgrade(engine)
+    before = content(engine)
+
+    schema.upgrade(engine)
+
+    assert content(engine) == before
+
+
+def test_models_and_migrations_agree(engine):
+    """What a migration builds is what the models expect: columns, types, keys, indexes."""
+    schema.upgrade(engine)
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, all_tables()) == []
+
+
+def test_going_down_leaves_nothing_and_up_again_everything(engine):
+    schema.upgrade(engine)
+    schema.downgrade(engine, "base")
+    assert tables(engine) <= {"alembic_version"}
+
+    schema.upgrade(engine)
+    assert tables(engine) == {*all_tables().tables, "alembic_version"}
+
+
+def test_data_outlives_an_upgrade(store):
+    person = add_person(store.uow)
+
+    schema.upgrade(store.uow.engine)
+
+    with store.uow.read() as session:
+        found = session.execute(text("SELECT bucket, state FROM vaults")).one()
+    assert tuple(found) == (person.ref.bucket, "active")
+
+
+@pytest.mark.parametrize("step", [schema.upgrade, schema.require_head])
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(engine, step):
+    schema.upgrade(engine)
+    set_revision(engine, "9999_from_the_future")
+    before = content(engine)
+
+    with pytest.raises(ConfigurationError, match="newer version"):
+        step(engine)
+
+    assert content(engine) == before
+    assert schema.current(engine) == "9999_from_the_future"
+
+
+def test_an_empty_store_is_not_worked_on(engine):
+    with pytest.raises(ConfigurationError, match="pds db upgrade"):
+        schema.require_head(engine)
+
+    assert tables(engine) <= {"alembic_version"}
+
+
+def test_a_store_refuses_an_unknown_state(store):
+    with pytest.raises(Exception, match="state_known"):
+        store.uow.write(
+            lambda session: session.execute(
+                text(
+                    "INSERT INTO vaults (bucket, id, state, seq, event_seq, created_at)"
+                    " VALUES (1, '00000000000000000000000000000000', 'odd', 0, 0, '2026-01-01')"
+                )
+            )
+        )
