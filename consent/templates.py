@@ -279,23 +279,25 @@ def _durations(document: Mapping[str, Any]) -> list[Issue]:
 
 
 def _contradictions(document: Mapping[str, Any]) -> list[Issue]:
-    issues = []
+    issues: list[Issue] = []
     if Action.READ in document["actions"] and not (
         document["attributes"] or document["optional_attributes"]
     ):
         issues.append(Issue("attributes", "empty", "reading needs at least one attribute"))
-    for locale in ("az", "en"):
-        if len(document["purpose_text"][locale]) > PURPOSE_TEXT_CHARACTERS:
-            issues.append(
-                Issue(
-                    f"purpose_text.{locale}",
-                    "too_long",
-                    f"say it in one sentence of at most {PURPOSE_TEXT_CHARACTERS} characters",
-                )
-            )
+    issues += [
+        Issue(
+            f"purpose_text.{locale}",
+            "too_long",
+            f"say it in one sentence of at most {PURPOSE_TEXT_CHARACTERS} characters",
+        )
+        for locale in ("az", "en")
+        if len(document["purpose_text"][locale]) > PURPOSE_TEXT_CHARACTERS
+    ]
     names = {item["name"] for item in (*document["attributes"], *document["optional_attributes"])}
     collections = {name.partition(".")[0] for name in names}
-    for name in document["data_from"]:
-        if name not in collections or CATALOGUE.collection(name).range_field is None:
-            issues.append(Issue(f"data_from.{name}", "no_range", "it has no data range"))
+    issues += [
+        Issue(f"data_from.{name}", "no_range", "it has no data range")
+        for name in document["data_from"]
+        if name not in collections or CATALOGUE.collection(name).range_field is None
+    ]
     return issues

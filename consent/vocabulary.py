@@ -31,7 +31,7 @@ _PURPOSE_TERMS = {
     Purpose.SERVICE_PROVISION: "dpv:ServiceProvision",
     Purpose.CUSTOMER_MANAGEMENT: "dpv:CustomerManagement",
     Purpose.IDENTITY_VERIFICATION: "dpv:IdentityVerification",
-    Purpose.CREDIT_CHECKING: "dpv:CreditChecking",
+    Purpose.CREDIT_CHECKING: "dpv:CustomerSolvencyMonitoring",
     Purpose.PERSONALISATION: "dpv:Personalisation",
     Purpose.DIRECT_MARKETING: "dpv:DirectMarketing",
     Purpose.RESEARCH: "dpv:ResearchAndDevelopment",
@@ -48,7 +48,7 @@ class LawfulBasis(StrEnum):
     @property
     def dpv_term(self) -> str:
         """Return the DPV 2.3 legal basis."""
-        return "dpv:ExpressedConsent" if self is LawfulBasis.CONSENT else "dpv:Contract"
+        return "dpv:ExpressedConsent" if self is LawfulBasis.CONSENT else "dpv:ContractPerformance"
 
 
 class Action(StrEnum):

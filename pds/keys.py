@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds.crypto.sealed_box import KEY_BYTES, Kind, open_box, seal
 from pds.errors import KeyUnavailableError
-from pds.models import KeyWrap
+from pds.events import VaultRef
+from pds.models import CollectionKey, KeyWrap
 
 POLICY_VERSION = b"\x01"
 
@@ -149,12 +150,13 @@ class VaultKeys:
                 )
             )
 
-    def delete_of(self, session: Session, kind: str, wrapped_id: str) -> None:
-        """Delete every wrap of one key, whoever wraps it."""
+    def delete_of(self, session: Session, kind: str, wrapped_id: str, *, by_kind: str) -> None:
+        """Delete the wraps of one key that keys of one kind hold."""
         session.execute(
             delete(KeyWrap).where(
                 KeyWrap.bucket == self.bucket,
                 KeyWrap.vault_id == self.vault_id,
+                KeyWrap.by_kind == by_kind,
                 KeyWrap.wrapped_kind == kind,
                 KeyWrap.wrapped_id == wrapped_id,
             )
@@ -227,3 +229,64 @@ class OpenVault:
 
 def _kind(by: Wrapper) -> Kind:
     return Kind.SESSION if by.kind == "unlock" else Kind.WRAP
+
+
+def mark_rotation_due(
+    session: Session, bucket: int, vault_id: UUID, collections: Sequence[str]
+) -> None:
+    """Have collection keys replaced at the owner's next unlock (TAK-43)."""
+    session.execute(
+        update(CollectionKey)
+        .where(
+            CollectionKey.bucket == bucket,
+            CollectionKey.vault_id == vault_id,
+            CollectionKey.collection.in_(collections),
+            CollectionKey.is_current.is_(True),
+        )
+        .values(rotation_due=True)
+    )
+
+
+def due_for_rotation(session: Session, vault: VaultRef) -> dict[str, int]:
+    """Return the collections whose key is to be replaced, each with its present version."""
+    query = select(CollectionKey.collection, CollectionKey.version).where(
+        CollectionKey.bucket == vault.bucket,
+        CollectionKey.vault_id == vault.id,
+        CollectionKey.is_current.is_(True),
+        CollectionKey.rotation_due.is_(True),
+    )
+    return dict(session.execute(query).tuples())
+
+
+def rotate(
+    session: Session,
+    vault: VaultRef,
+    collection: str,
+    version: int,
+    *,
+    public_key: bytes,
+    now: datetime,
+) -> None:
+    """Make `version` the one that a collection is written with; older ones stay readable."""
+    session.execute(
+        update(CollectionKey)
+        .where(
+            CollectionKey.bucket == vault.bucket,
+            CollectionKey.vault_id == vault.id,
+            CollectionKey.collection == collection,
+            CollectionKey.is_current.is_(True),
+        )
+        .values(is_current=False, rotation_due=False)
+    )
+    session.execute(
+        insert(CollectionKey).values(
+            bucket=vault.bucket,
+            vault_id=vault.id,
+            collection=collection,
+            version=version,
+            public_key=public_key,
+            is_current=True,
+            rotation_due=False,
+            created_at=now,
+        )
+    )

@@ -1,0 +1,811 @@
+"""Decisions and ends: what makes an agreement, and what undoes it.
+
+`allow` and `refuse` are the only way to a consent row, and each is one transaction: the notice is
+checked again, the request spent, keys wrapped, agreement signed, event logged, receipt issued.
+`withdraw` and `expire` need no vault key (TAK-41): they take keys away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from consent import durations, grants, notices, organisations, requests
+from consent.errors import NoticeChangedError
+from consent.formats import canonical, jws
+from consent.formats.receipt_facts import Obligation as OwedObligation
+from consent.formats.receipt_facts import ReceiptKind, Status
+from consent.grants import GrantKeys, TokenBinding
+from consent.log.entries import EntryRef, EventLog, SealedPrivate, grant_stream, seal_private
+from consent.models import (
+    Agreement,
+    AgreementVersion,
+    Connection,
+    ConsentEvent,
+    FeedPending,
+    Grant,
+    Obligation,
+    Request,
+)
+from consent.notices import Ask
+from consent.policy import Terms
+from consent.receipts import ReceiptIssuer, Subject, history, status
+from consent.vocabulary import (
+    Action,
+    Actor,
+    AgreementState,
+    ConsentStatus,
+    EventName,
+    GrantState,
+    RequestState,
+)
+from pds.clock import Clock, from_rfc3339, rfc3339
+from pds.crypto.secrets import TokenSecret
+from pds.errors import ConflictError, Issue, NotFoundError, ValidationFailedError
+from pds.events import EventSink, VaultEvent, VaultRef, vault_stream
+from pds.ids import IdFactory, time_ordered_uuid
+from pds.instance import InstanceKeys
+from pds.keys import OpenVault, VaultKeys, mark_rotation_due, new_key
+from pds.store import Store
+from pds.vaults import next_event_seq
+
+AGREEMENT_TYPE = "pds-agreement"
+AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/1"
+# What "delete" means at the latest, when the person asked for it as they stopped sharing.
+_DELETION_WITHIN = timedelta(days=30)
+
+Also = Callable[[Session, Grant], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the person chose on the consent page; `notice_sha256` is what they saw (P-28)."""
+
+    notice_sha256: str
+    locale: str
+    optional: frozenset[str] = frozenset()
+    duration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An agreement that came into force."""
+
+    agreement_id: UUID
+    grant_id: UUID
+    receipt_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An agreement ready to be written: everything that costs was done before the write job."""
+
+    ask: Ask
+    notice: Mapping[str, Any]
+    document: dict[str, Any]
+    sha256: str
+    signature: str
+    terms: Terms
+    terms_box: bytes
+    terms_sha256: str
+    keys: GrantKeys
+    private: SealedPrivate
+    narrowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementService:
+    """Makes and ends agreements."""
+
+    store: Store
+    keys: InstanceKeys
+    ids: IdFactory
+    clock: Clock
+    log: EventLog
+    sink: EventSink
+    receipts: ReceiptIssuer
+
+    def show(
+        self,
+        vault: VaultRef,
+        ask: Ask,
+        details: Mapping[str, Any],
+        pushed_request: UUID,
+        *,
+        locale: str,
+    ) -> tuple[Request, dict[str, Any]]:
+        """Record that a person sees a request, and return the notice to show.
+
+        Raises:
+            ConflictError: the request was decided already.
+        """
+        now = self.clock.now()
+        request_id = self.ids.new(vault.bucket)
+
+        def job(session: Session) -> tuple[Request, dict[str, Any]]:
+            organisation = organisations.get(session, ask.template.organisation_id)
+            notice = notices.build(ask, organisation, locale=locale)
+            sha256 = notices.keep(session, notice, now=now)
+            request = requests.note_seen(
+                session,
+                ask,
+                details,
+                request_id=request_id,
+                bucket=vault.bucket,
+                vault_id=vault.id,
+                pushed_request=pushed_request,
+                now=now,
+            )
+            if request.id == request_id:
+                self.sink.append(
+                    session,
+                    vault,
+                    VaultEvent(
+                        EventName.CONSENT_SHOWN,
+                        now,
+                        private={"request": str(request_id), "notice": sha256},
+                    ),
+                )
+            return request, notice
+
+        return self.store.write(job)
+
+    def cooling(self, vault: VaultRef, ask: Ask) -> datetime | None:
+        """Return until when this request rests after a refusal, or None."""
+        with self.store.read() as session:
+            return requests.cooling(
+                session, ask, bucket=vault.bucket, vault_id=vault.id, now=self.clock.now()
+            )
+
+    def allow(
+        self,
+        vault: VaultRef,
+        open_vault: OpenVault,
+        request: Request,
+        ask: Ask,
+        choice: Choice,
+        *,
+        code: TokenSecret,
+        dpop_jkt: str,
+        code_expires_at: datetime,
+        also: Also,
+    ) -> Decided:
+        """Allow a request, wholly or in part.
+
+        Args:
+            vault: whose.
+            open_vault: unlocked: only its owner can wrap its keys (TAK-38).
+            request: the row that `show` returned.
+            ask: checked again from the pushed request.
+            choice: what was ticked.
+            code: the authorization code's secret, which will open the grant.
+            dpop_jkt: the key the code is bound to, or empty.
+            code_expires_at: at most 60 seconds ahead.
+            also: run in the same transaction, to spend the pushed request and store the code.
+
+        Raises:
+            NoticeChangedError: what was shown no longer holds; nothing was decided.
+            ConflictError: the request was decided already.
+            ValidationFailedError: the choice is outside what was offered.
+        """
+        now = self.clock.now()
+        draft = self._draft(vault, open_vault, ask, choice, now)
+        binding = TokenBinding(
+            "ac", code.selector, draft.keys.grant_id, ask.client_id, dpop_jkt, code_expires_at
+        )
+        wraps = [
+            draft.keys.wrap_for(code, binding),
+            open_vault.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id)),
+            *draft.keys.wrap_collections(open_vault, draft.terms.collections),
+        ]
+        state = RequestState.APPROVED_NARROWED if draft.narrowed else RequestState.APPROVED
+
+        def job(session: Session) -> Decided:
+            self._recheck(session, ask, choice, locale=choice.locale)
+            requests.settle(session, request, state, now=now)
+            connection_id, superseded = self._connection(session, vault, ask, draft, now)
+            grant, entry = self._activate(
+                session, vault, request, draft, choice, connection_id, superseded, now
+            )
+            open_vault.keys.store(session, wraps, now=now)
+            also(session, grant)
+            receipt_id = self.receipts.issue(
+                session,
+                self._subject(draft, choice, request, grant, superseded),
+                [
+                    status(
+                        1,
+                        ReceiptKind.GIVEN,
+                        at=now,
+                        by="individual",
+                        duration=draft.document["duration"],
+                    )
+                ],
+                entry,
+                bucket=vault.bucket,
+                vault_id=vault.id,
+                now=now,
+            )
+            _feed(session, vault.bucket, ask.template.organisation_id, connection_id, now)
+            return Decided(grant.agreement_id, grant.id, receipt_id)
+
+        return self.store.write(job)
+
+    def refuse(
+        self,
+        vault: VaultRef,
+        request: Request,
+        ask: Ask,
+        choice: Choice,
+        *,
+        also: Callable[[Session], None],
+    ) -> UUID:
+        """Refuse a request: a record of its own, with a receipt (CM-5, CUX-23).
+
+        Needs no vault key. Returns the receipt's id.
+
+        Raises:
+            NoticeChangedError: what was shown no longer holds; nothing was decided.
+            ConflictError: the request was decided already.
+        """
+        now = self.clock.now()
+        asked = (*ask.required, *ask.optional)
+        private = seal_private(
+            {"vault": str(vault.id), "request": str(request.id)},
+            audit_public_key=vault.audit_public_key,
+        )
+
+        def job(session: Session) -> UUID:
+            notice = self._recheck(session, ask, choice, locale=choice.locale)
+            requests.settle(session, request, RequestState.REFUSED, now=now)
+            also(session)
+            seq = next_event_seq(session, vault.bucket, vault.id)
+            entry = self.log.append(
+                session,
+                bucket=vault.bucket,
+                stream=vault_stream(vault.id),
+                seq=seq,
+                name=EventName.CONSENT_REFUSED,
+                at=now,
+                private=private,
+                vault_id=vault.id,
+                client=ask.client_id,
+                purpose=notice["purpose"],
+            )
+            document = {
+                "subject": self._subject_name(ask, vault),
+                "attributes": list(asked),
+                "denied": list(asked),
+                "coarsenings": {},
+                "version": 1,
+            }
+            return self.receipts.issue(
+                session,
+                Subject(
+                    document=document,
+                    notice=notice,
+                    notice_sha256=choice.notice_sha256,
+                    shown_at=request.seen_at,
+                    record_id=request.id,
+                    request_id=request.id,
+                    agreement_id=None,
+                    agreement_sha256=None,
+                ),
+                [status(1, ReceiptKind.REFUSED, at=now, by="individual", duration=None)],
+                entry,
+                bucket=vault.bucket,
+                vault_id=vault.id,
+                now=now,
+            )
+
+        return self.store.write(job)
+
+    def withdraw(self, vault: VaultRef, agreement_id: UUID, *, request_deletion: bool) -> None:
+        """Stop sharing (GDPR Art. 7(3)); repeating it changes nothing.
+
+        Effective with this method's return: no read is acknowledged after it (P-7). Needs no
+        vault key.
+
+        Raises:
+            NotFoundError: the vault has no such agreement.
+        """
+        now = self.clock.now()
+        private = seal_private(
+            {"vault": str(vault.id), "deletion_requested": request_deletion},
+            audit_public_key=vault.audit_public_key,
+        )
+
+        def job(session: Session) -> None:
+            agreement = _lock(session, vault.bucket, agreement_id)
+            if agreement is None or agreement.vault_id != vault.id:
+                raise NotFoundError
+            if not AgreementState(agreement.state).is_terminal:
+                self._end(
+                    session, agreement, _WITHDRAWN, now, private, asked_by_person=request_deletion
+                )
+
+        self.store.write(job)
+
+    def expire_due(self, session: Session, *, now: datetime, limit: int = 100) -> int:
+        """End agreements whose time has come; returns how many. For the worker's write jobs."""
+        query = (
+            select(Agreement.bucket, Agreement.id)
+            .where(
+                Agreement.state.in_([AgreementState.ACTIVE, AgreementState.SUSPENDED]),
+                Agreement.expires_at <= now,
+            )
+            .limit(limit)
+        )
+        due = session.execute(query).all()
+        for bucket, agreement_id in due:
+            agreement = _lock(session, bucket, agreement_id)
+            if agreement is not None and not AgreementState(agreement.state).is_terminal:
+                self._end(session, agreement, _EXPIRED, now, None, asked_by_person=False)
+        return len(due)
+
+    def _draft(
+        self, vault: VaultRef, open_vault: OpenVault, ask: Ask, choice: Choice, now: datetime
+    ) -> _Draft:
+        chosen = _chosen(ask, choice)
+        with self.store.read() as session:
+            organisation = organisations.get(session, ask.template.organisation_id)
+            notice = notices.build(ask, organisation, locale=choice.locale)
+        agreement_id = self.ids.new(vault.bucket)
+        # Whole seconds: that is what documents say, and rows must not say more.
+        starts_at = now.replace(microsecond=0)
+        expires_at = starts_at + durations.parse(choice.duration)
+        denied = [name for name in ask.optional if name not in chosen]
+        document = {
+            "type": AGREEMENT_VERSION,
+            "id": str(agreement_id),
+            "version": 1,
+            "template_sha256": ask.template.sha256,
+            "notice_sha256": choice.notice_sha256,
+            "organisation": str(ask.template.organisation_id),
+            "client": str(ask.client_id),
+            "subject": self._subject_name(ask, vault),
+            "purpose": notice["purpose"],
+            "actions": list(ask.actions),
+            "attributes": chosen,
+            "denied": denied,
+            "coarsenings": {},
+            "data_from": notice["data_from"],
+            "duration": choice.duration,
+            "starts_at": rfc3339(starts_at),
+            "expires_at": rfc3339(expires_at),
+        }
+        sha256 = canonical.sha256_hex(document)
+        terms = Terms(
+            agreement_id=str(agreement_id),
+            agreement_version=1,
+            agreement_sha256=sha256,
+            purpose=notice["purpose"],
+            actions=frozenset(Action(action) for action in ask.actions),
+            attributes=frozenset(chosen),
+            starts_at=starts_at,
+            expires_at=expires_at,
+            data_from=notice["data_from"],
+        )
+        keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
+        terms_box, terms_sha256 = keys.seal_terms(terms)
+        private = seal_private({"vault": str(vault.id)}, grant_key=keys.audit_key)
+        return _Draft(
+            ask,
+            notice,
+            document,
+            sha256,
+            self._sign(open_vault, document),
+            terms,
+            terms_box,
+            terms_sha256,
+            keys,
+            private,
+            narrowed=bool(denied) or choice.duration != ask.duration,
+        )
+
+    def _sign(self, open_vault: OpenVault, document: Mapping[str, Any]) -> str:
+        seed = open_vault.key("agreement", str(open_vault.keys.vault_id), 1)
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        kid = f"vault-{canonical.sha256_hex(key.public_key().public_bytes_raw().hex())[:16]}"
+        signed: Any = jws.sign(dict(document), key, kid=kid, typ=AGREEMENT_TYPE)
+        return str(signed["proof"]["jws"])
+
+    def _recheck(
+        self, session: Session, ask: Ask, choice: Choice, *, locale: str
+    ) -> dict[str, Any]:
+        organisation = organisations.get(session, ask.template.organisation_id)
+        notice = notices.build(ask, organisation, locale=locale)
+        if notices.notice_sha256(notice) != choice.notice_sha256:
+            raise NoticeChangedError
+        return notice
+
+    def _connection(
+        self, session: Session, vault: VaultRef, ask: Ask, draft: _Draft, now: datetime
+    ) -> tuple[UUID, UUID | None]:
+        """Return the connection and the agreement that this one replaces, ended if it lived."""
+        agreement_id = UUID(draft.terms.agreement_id)
+        found = session.scalars(
+            select(Connection)
+            .where(
+                Connection.bucket == vault.bucket,
+                Connection.vault_id == vault.id,
+                Connection.organisation_id == ask.template.organisation_id,
+                Connection.template_id == ask.template.id,
+            )
+            .with_for_update()
+        ).one_or_none()
+        if found is None:
+            connection_id = self.ids.new(vault.bucket)
+            session.execute(
+                insert(Connection).values(
+                    bucket=vault.bucket,
+                    id=connection_id,
+                    vault_id=vault.id,
+                    organisation_id=ask.template.organisation_id,
+                    template_id=ask.template.id,
+                    agreement_id=agreement_id,
+                    created_at=now,
+                )
+            )
+            return connection_id, None
+        previous = _lock(session, vault.bucket, found.agreement_id)
+        if previous is not None and not AgreementState(previous.state).is_terminal:
+            # At most one agreement of a connection lives (P-29): the new one replaces it.
+            self._end(session, previous, _REPLACED, now, None, asked_by_person=False)
+        session.execute(
+            update(Connection)
+            .where(Connection.bucket == vault.bucket, Connection.id == found.id)
+            .values(agreement_id=agreement_id)
+        )
+        return found.id, found.agreement_id
+
+    def _activate(  # noqa: PLR0917 - one step of `allow`, private
+        self,
+        session: Session,
+        vault: VaultRef,
+        request: Request,
+        draft: _Draft,
+        choice: Choice,
+        connection_id: UUID,
+        superseded: UUID | None,
+        now: datetime,
+    ) -> tuple[Grant, EntryRef]:
+        agreement_id, ask = UUID(draft.terms.agreement_id), draft.ask
+        common = {
+            "bucket": vault.bucket,
+            "vault_id": vault.id,
+            "organisation_id": ask.template.organisation_id,
+            "client_id": ask.client_id,
+            "expires_at": draft.terms.expires_at,
+            "created_at": now,
+        }
+        session.execute(
+            insert(Agreement).values(
+                **common,
+                id=agreement_id,
+                connection_id=connection_id,
+                request_id=request.id,
+                template_id=ask.template.id,
+                version=1,
+                state=AgreementState.ACTIVE.value,
+                supersedes=superseded,
+            )
+        )
+        session.execute(
+            insert(AgreementVersion).values(
+                bucket=vault.bucket,
+                agreement_id=agreement_id,
+                version=1,
+                sha256=draft.sha256,
+                document=canonical.canonical_bytes(draft.document),
+                signature=draft.signature,
+                notice_sha256=choice.notice_sha256,
+                created_at=now,
+            )
+        )
+        grant = Grant(
+            **common,
+            id=draft.keys.grant_id,
+            agreement_id=agreement_id,
+            agreement_version=1,
+            state=GrantState.ACTIVE.value,
+            epoch=1,
+            seq=1,
+            fetches_left=None,
+            terms_box=draft.terms_box,
+            terms_sha256=draft.terms_sha256,
+            last_read_at=None,
+            reads=0,
+        )
+        session.add(grant)
+        session.flush()  # the log entry and the wraps refer to it
+        entry = self.log.append(
+            session,
+            bucket=vault.bucket,
+            stream=grant_stream(grant.id),
+            seq=1,
+            name=EventName.CONSENT_GIVEN,
+            at=now,
+            private=draft.private,
+            vault_id=vault.id,
+            grant_id=grant.id,
+            client=ask.client_id,
+            collections=draft.terms.collections,
+            purpose=draft.terms.purpose,
+            agreement_sha256=draft.sha256,
+        )
+        _consent_event(session, grant, ConsentStatus.GIVEN, Actor.INDIVIDUAL, entry, now)
+        return grant, entry
+
+    def _end(
+        self,
+        session: Session,
+        agreement: Agreement,
+        ending: _Ending,
+        now: datetime,
+        private: SealedPrivate | None,
+        *,
+        asked_by_person: bool,
+    ) -> None:
+        """End an agreement whose row is locked, with all its grants (CM-9)."""
+        vault = VaultKeys(self.keys.deployment, agreement.bucket, agreement.vault_id)
+        session.execute(
+            update(Agreement)
+            .where(Agreement.bucket == agreement.bucket, Agreement.id == agreement.id)
+            .values(state=ending.state.value, ended_at=now, ended_by=ending.actor.value)
+        )
+        version = _version(session, agreement)
+        document: Any = canonical.parse(version.document)
+        collections = sorted({name.partition(".")[0] for name in document["attributes"]})
+        owed = self._owe(session, agreement, document, ending, now, asked_by_person)
+        for grant in grants.live_of_agreement(session, agreement.bucket, agreement.id):
+            grants.end(session, vault, grant, ending.grant_state)
+            seq = grants.next_seq(session, grant.bucket, grant.id)
+            entry = self.log.append(
+                session,
+                bucket=grant.bucket,
+                stream=grant_stream(grant.id),
+                seq=seq,
+                name=ending.event,
+                at=now,
+                private=private,
+                vault_id=grant.vault_id,
+                grant_id=grant.id,
+                client=grant.client_id,
+                collections=collections,
+                purpose=document["purpose"],
+                agreement_sha256=version.sha256,
+            )
+            _consent_event(session, grant, ending.status, ending.actor, entry, now)
+            self._receipt_of_end(session, agreement, version, document, grant, entry, owed, now)
+        # Whoever copied the database before this holds old wraps: new writes get new keys
+        # (TAK-43).
+        mark_rotation_due(session, agreement.bucket, agreement.vault_id, collections)
+        _feed(session, agreement.bucket, agreement.organisation_id, agreement.connection_id, now)
+
+    def _owe(  # noqa: PLR0917 - one step of `_end`, private
+        self,
+        session: Session,
+        agreement: Agreement,
+        document: Mapping[str, Any],
+        ending: _Ending,
+        now: datetime,
+        asked_by_person: bool,  # noqa: FBT001 - as above
+    ) -> list[OwedObligation]:
+        if not ending.deletes:
+            return []
+        notice = notices.find(session, document["notice_sha256"])
+        keeps = durations.parse(notice["retention"]["after_end"])
+        within = min(keeps, _DELETION_WITHIN) if asked_by_person else keeps
+        session.execute(
+            insert(Obligation).values(
+                bucket=agreement.bucket,
+                id=self.ids.new(agreement.bucket),
+                vault_id=agreement.vault_id,
+                organisation_id=agreement.organisation_id,
+                agreement_id=agreement.id,
+                connection_id=agreement.connection_id,
+                kind="delete",
+                state="due",
+                asked_by_person=asked_by_person,
+                due_at=now + within,
+                created_at=now,
+            )
+        )
+        return [OwedObligation(kind="delete", due_at=rfc3339(now + within), state="due")]
+
+    def _receipt_of_end(  # noqa: PLR0917 - one step of `_end`, private
+        self,
+        session: Session,
+        agreement: Agreement,
+        version: AgreementVersion,
+        document: Mapping[str, Any],
+        grant: Grant,
+        entry: EntryRef,
+        owed: Sequence[OwedObligation],
+        now: datetime,
+    ) -> None:
+        request = session.get(Request, (agreement.bucket, agreement.request_id))
+        shown_at = request.seen_at if request else from_rfc3339(document["starts_at"])
+        subject = Subject(
+            document=document,
+            notice=notices.find(session, version.notice_sha256),
+            notice_sha256=version.notice_sha256,
+            shown_at=shown_at,
+            record_id=agreement.id,
+            request_id=agreement.request_id,
+            agreement_id=agreement.id,
+            agreement_sha256=version.sha256,
+            grant_ids=[grant.id],
+            supersedes=agreement.supersedes,
+        )
+        self.receipts.issue(
+            session,
+            subject,
+            _statuses(history(session, agreement.bucket, agreement.id), document["duration"]),
+            entry,
+            bucket=agreement.bucket,
+            vault_id=agreement.vault_id,
+            now=now,
+            obligations=owed,
+        )
+
+    def _subject(
+        self,
+        draft: _Draft,
+        choice: Choice,
+        request: Request,
+        grant: Grant,
+        superseded: UUID | None,
+    ) -> Subject:
+        return Subject(
+            document=draft.document,
+            notice=draft.notice,
+            notice_sha256=choice.notice_sha256,
+            shown_at=request.seen_at,
+            record_id=grant.agreement_id,
+            request_id=request.id,
+            agreement_id=grant.agreement_id,
+            agreement_sha256=draft.sha256,
+            grant_ids=[grant.id],
+            supersedes=superseded,
+        )
+
+    def _subject_name(self, ask: Ask, vault: VaultRef) -> str:
+        return organisations.pairwise_subject(
+            self.keys.pairwise, ask.template.organisation_id, vault.id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """One way for an agreement to end, in the words of each of the four objects."""
+
+    state: AgreementState
+    grant_state: GrantState
+    status: ConsentStatus
+    event: EventName
+    actor: Actor
+    deletes: bool = field(default=True)  # whether the organisation owes deletion
+
+
+_WITHDRAWN = _Ending(
+    AgreementState.WITHDRAWN,
+    GrantState.REVOKED,
+    ConsentStatus.WITHDRAWN,
+    EventName.CONSENT_WITHDRAWN,
+    Actor.INDIVIDUAL,
+)
+_EXPIRED = _Ending(
+    AgreementState.EXPIRED,
+    GrantState.EXPIRED,
+    ConsentStatus.EXPIRED,
+    EventName.CONSENT_EXPIRED,
+    Actor.CLOCK,
+)
+_REPLACED = _Ending(
+    AgreementState.TERMINATED,
+    GrantState.REVOKED,
+    ConsentStatus.REVOKED,
+    EventName.CONSENT_TERMINATED,
+    Actor.INDIVIDUAL,
+    deletes=False,
+)
+_RECEIPT_KINDS = {
+    ConsentStatus.GIVEN: ReceiptKind.GIVEN,
+    ConsentStatus.WITHDRAWN: ReceiptKind.WITHDRAWN,
+    ConsentStatus.EXPIRED: ReceiptKind.EXPIRED,
+    ConsentStatus.REVOKED: ReceiptKind.TERMINATED,
+}
+
+
+def _chosen(ask: Ask, choice: Choice) -> list[str]:
+    if not choice.optional <= set(ask.optional):
+        raise ValidationFailedError(
+            [Issue("attributes", "not_offered", "This was not offered; choose from the list.")]
+        )
+    if choice.duration not in durations.choices(ask.duration):
+        raise ValidationFailedError(
+            [Issue("duration", "not_offered", "This was not offered; choose from the list.")]
+        )
+    chosen = [*ask.required, *(name for name in ask.optional if name in choice.optional)]
+    if not chosen:
+        raise ValidationFailedError(
+            [Issue("attributes", "nothing_chosen", "Tick at least one item, or refuse.")]
+        )
+    return chosen
+
+
+def _lock(session: Session, bucket: int, agreement_id: UUID) -> Agreement | None:
+    query = (
+        select(Agreement)
+        .where(Agreement.bucket == bucket, Agreement.id == agreement_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(query).one_or_none()
+
+
+def _version(session: Session, agreement: Agreement) -> AgreementVersion:
+    found = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
+    if found is None:
+        raise ConflictError("an agreement without its text")
+    return found
+
+
+def _consent_event(  # noqa: PLR0917 - one row, private
+    session: Session,
+    grant: Grant,
+    consent_status: ConsentStatus,
+    actor: Actor,
+    entry: EntryRef,
+    now: datetime,
+) -> None:
+    last = session.execute(
+        select(func.max(ConsentEvent.seq)).where(
+            ConsentEvent.bucket == grant.bucket, ConsentEvent.agreement_id == grant.agreement_id
+        )
+    ).scalar_one()
+    session.execute(
+        insert(ConsentEvent).values(
+            bucket=grant.bucket,
+            agreement_id=grant.agreement_id,
+            seq=(last or 0) + 1,
+            status=consent_status.value,
+            agreement_version=grant.agreement_version,
+            at=now,
+            actor=actor.value,
+            stream=entry.stream,
+            stream_seq=entry.seq,
+        )
+    )
+
+
+def _statuses(events: Sequence[ConsentEvent], duration: str) -> list[Status]:
+    found = []
+    for event in events:
+        kind = _RECEIPT_KINDS[ConsentStatus(event.status)]
+        given = duration if kind is ReceiptKind.GIVEN else None
+        found.append(status(event.seq, kind, at=event.at, by=event.actor, duration=given))
+    return found
+
+
+def _feed(
+    session: Session, bucket: int, organisation_id: UUID, connection_id: UUID, now: datetime
+) -> None:
+    session.execute(
+        insert(FeedPending).values(
+            bucket=bucket,
+            id=time_ordered_uuid(now),
+            organisation_id=organisation_id,
+            connection_id=connection_id,
+            kind="consent",
+        )
+    )

@@ -1,0 +1,143 @@
+"""What waits for the owner's next unlock: rotating keys and absorbing deposits (TAK-13, TAK-43).
+
+When a grant ended, whoever holds an old copy of the database and one of its tokens could still
+open its collection keys. So those get a new version here: new writes are sealed under it, live
+grants get it wrapped, the ended one never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consent import grants
+from consent.formats import canonical
+from consent.grants import GrantKeys
+from consent.models import AgreementVersion, Grant
+from consent.vocabulary import LIVE_GRANT_STATES, EventName
+from pds.clock import Clock
+from pds.crypto.deposit import collection_public_key
+from pds.deposits import DepositService
+from pds.errors import KeyUnavailableError
+from pds.events import EventSink, VaultEvent, VaultRef
+from pds.keys import OpenVault, Wrap, Wrapped, due_for_rotation, new_key, rotate
+from pds.records import RecordService
+from pds.store import Store
+from pds.vaults import take_sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    """What an unlock brought about, for the person to see."""
+
+    absorbed: int = 0
+    rotated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyService:
+    """Runs with an unlocked vault, right after its unlock."""
+
+    store: Store
+    clock: Clock
+    sink: EventSink
+
+    def after_unlock(self, vault: VaultRef, open_vault: OpenVault) -> Housekeeping:
+        """Rotate what is due, then absorb what was deposited; repeating it changes nothing."""
+        rotated = self._rotate(vault, open_vault)
+        with self.store.read() as session:
+            fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
+        records = RecordService(self.store, self.clock, self.sink, vault, fresh)
+        deposits = DepositService(self.store, self.clock, self.sink, vault, fresh, records)
+
+        def deposit_key(grant_id: UUID) -> bytes | None:
+            try:
+                return GrantKeys.from_owner(fresh, grant_id).deposit_key
+            except KeyUnavailableError:
+                return None
+
+        return Housekeeping(deposits.absorb(deposit_key), rotated)
+
+    def _rotate(self, vault: VaultRef, open_vault: OpenVault) -> tuple[str, ...]:
+        now = self.clock.now()
+        with self.store.read() as session:
+            due = due_for_rotation(session, vault)
+        if not due:
+            return ()
+        fresh = {name: new_key() for name in due}
+
+        def job(session: Session) -> tuple[str, ...]:
+            # A write that was sealed under an old version finds the sequence moved on and seals
+            # again, under the new one.
+            take_sequence(session, vault, 1)
+            still_due = due_for_rotation(session, vault)
+            names = [name for name in due if still_due.get(name) == due[name]]
+            wraps: list[Wrap] = []
+            for name in names:
+                version = due[name] + 1
+                rotate(
+                    session,
+                    vault,
+                    name,
+                    version,
+                    public_key=collection_public_key(fresh[name]),
+                    now=now,
+                )
+                wrapped = Wrapped("collection", name, version)
+                wraps.append(open_vault.wrap_under_root(fresh[name], wrapped))
+            wraps += self._for_grants(session, vault, open_vault, names, due, fresh)
+            open_vault.keys.store(session, wraps, now=now)
+            if names:
+                self.sink.append(
+                    session,
+                    vault,
+                    VaultEvent(EventName.KEYS_ROTATED, now, collections=tuple(sorted(names))),
+                )
+            return tuple(names)
+
+        return self.store.write(job)
+
+    def _for_grants(  # noqa: PLR0917 - one step of `_rotate`, private
+        self,
+        session: Session,
+        vault: VaultRef,
+        open_vault: OpenVault,
+        names: Sequence[str],
+        due: dict[str, int],
+        fresh: dict[str, bytes],
+    ) -> list[Wrap]:
+        found = session.scalars(
+            select(Grant.id).where(
+                Grant.bucket == vault.bucket,
+                Grant.vault_id == vault.id,
+                Grant.state.in_(LIVE_GRANT_STATES),
+            )
+        ).all()
+        wraps: list[Wrap] = []
+        for grant_id in found:
+            grant = grants.lock(session, vault.bucket, grant_id)
+            if grant is None or grant.state not in LIVE_GRANT_STATES:
+                continue
+            keys = GrantKeys.from_owner(open_vault, grant_id)
+            shared = _collections(session, grant)
+            wraps += [
+                keys.wrap_collection_key(fresh[name], Wrapped("collection", name, due[name] + 1))
+                for name in names
+                if name in shared
+            ]
+        return wraps
+
+
+def _collections(session: Session, grant: Grant) -> set[str]:
+    row = session.get(AgreementVersion, (grant.bucket, grant.agreement_id, grant.agreement_version))
+    document = canonical.parse(row.document) if row else None
+    attributes = document["attributes"] if isinstance(document, dict) else []
+    return (
+        {str(name).partition(".")[0] for name in attributes}
+        if isinstance(attributes, list)
+        else set()
+    )

@@ -1,0 +1,269 @@
+"""Grants: the keys an agreement hands out, and how they end (P-6, P-9, P-12, P-13).
+
+    token -> grant key (GK) -> collection keys of the agreement, and the sealed terms
+    vault root key -> GK: the owner's copy, needed to rotate and to read the grant's log entries
+
+A grant's rows change only under its row lock. What ends a grant deletes every wrap that its tokens
+and its key hold; the owner's copy stays, for the owner's own log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from consent.formats import canonical
+from consent.models import Grant
+from consent.policy import Terms
+from consent.vocabulary import LIVE_GRANT_STATES, Action, GrantState
+from pds.clock import from_rfc3339, rfc3339
+from pds.crypto.labels import GRANT_AUDIT, GRANT_DEPOSITS, GRANT_TERMS, derive
+from pds.crypto.sealed_box import Kind, open_box, seal
+from pds.crypto.secrets import TokenSecret
+from pds.errors import DecryptionError
+from pds.keys import OpenVault, VaultKeys, Wrap, Wrapped, Wrapper
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBinding:
+    """What a token's wrap is bound to: nothing that can change later (P-12).
+
+    `confirmation` is the `jkt` of an access token or the `dpop_jkt` of a code, and empty for a
+    refresh token, whose client may change its proof key (DPoP-D21). `expires_at` is bound for
+    access tokens only.
+    """
+
+    kind: str  # ac, rt or at
+    selector: UUID
+    grant_id: UUID
+    client_id: UUID
+    confirmation: str = ""
+    expires_at: datetime | None = None
+
+    def wrapper(self) -> Wrapper:
+        """Return the wrapping key's identity."""
+        expiry = rfc3339(self.expires_at) if self.expires_at and self.kind == "at" else ""
+        return Wrapper(
+            "token",
+            self.selector,
+            (
+                self.kind.encode(),
+                self.grant_id.bytes,
+                self.client_id.bytes,
+                self.confirmation.encode(),
+                expiry.encode(),
+            ),
+        )
+
+
+def grant_wrapped(grant_id: UUID) -> Wrapped:
+    """Return a grant key's identity."""
+    return Wrapped("grant", str(grant_id))
+
+
+@dataclass(frozen=True, slots=True)
+class GrantKeys:
+    """An opened grant: its key and what derives from it."""
+
+    vault: VaultKeys
+    grant_id: UUID
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def from_token(
+        cls, vault: VaultKeys, binding: TokenBinding, secret: TokenSecret, blob: bytes
+    ) -> GrantKeys:
+        """Open the grant key with a live token.
+
+        Raises:
+            DecryptionError: the wrap is not this token's, for this grant and client.
+        """
+        key = vault.unwrap(
+            secret.kek(), blob, by=binding.wrapper(), wrapped=grant_wrapped(binding.grant_id)
+        )
+        return cls(vault, binding.grant_id, key)
+
+    @classmethod
+    def from_owner(cls, open_vault: OpenVault, grant_id: UUID) -> GrantKeys:
+        """Open the grant key with the owner's copy.
+
+        Raises:
+            KeyUnavailableError: there is no such grant in this vault.
+        """
+        key = open_vault.key("grant", str(grant_id), 1)
+        return cls(open_vault.keys, grant_id, key)
+
+    def wrap_for(self, secret: TokenSecret, binding: TokenBinding) -> Wrap:
+        """Wrap the grant key for a fresh token."""
+        return self.vault.wrap(
+            secret.kek(),
+            self.key,
+            by=binding.wrapper(),
+            wrapped=grant_wrapped(self.grant_id),
+            expires_at=binding.expires_at,
+        )
+
+    def wrap_collections(self, open_vault: OpenVault, names: Iterable[str]) -> list[Wrap]:
+        """Wrap all versions of some collection keys under the grant key."""
+        return [
+            self.wrap_collection_key(
+                open_vault.key("collection", name, version), Wrapped("collection", name, version)
+            )
+            for name in names
+            for version in open_vault.versions("collection", name)
+        ]
+
+    def wrap_collection_key(self, collection_key: bytes, wrapped: Wrapped) -> Wrap:
+        """Wrap one collection key under the grant key."""
+        by = Wrapper("grant", self.grant_id)
+        return self.vault.wrap(self.key, collection_key, by=by, wrapped=wrapped)
+
+    def open_collection(self, wrapped: Wrapped, blob: bytes) -> bytes:
+        """Open a collection key that this grant holds.
+
+        Raises:
+            DecryptionError: the wrap is not this grant's.
+        """
+        return self.vault.unwrap(
+            self.key, blob, by=Wrapper("grant", self.grant_id), wrapped=wrapped
+        )
+
+    @property
+    def audit_key(self) -> bytes:
+        """The key for the private parts of this grant's log entries."""
+        return derive(self.key, GRANT_AUDIT)
+
+    @property
+    def deposit_key(self) -> bytes:
+        """The key that authenticates this grant's deposits."""
+        return derive(self.key, GRANT_DEPOSITS)
+
+    def seal_terms(self, terms: Terms) -> tuple[bytes, str]:
+        """Return the sealed terms and the SHA-256 of their canonical form (P-9)."""
+        text = canonical.canonical_bytes(_terms_document(terms))
+        box = seal(
+            derive(self.key, GRANT_TERMS),
+            text,
+            kind=Kind.TERMS,
+            key_version=1,
+            fields=self._terms_fields(),
+        )
+        return box, canonical.sha256_hex(_terms_document(terms))
+
+    def open_terms(self, box: bytes) -> Terms:
+        """Invert `seal_terms`.
+
+        Raises:
+            DecryptionError: they are not the terms of this grant.
+        """
+        text = open_box(
+            derive(self.key, GRANT_TERMS), box, kind=Kind.TERMS, fields=self._terms_fields()
+        )
+        return _read_terms(text)
+
+    def _terms_fields(self) -> tuple[bytes, ...]:
+        return (
+            b"terms",
+            self.vault.deployment,
+            self.vault.vault_id.bytes,
+            self.grant_id.bytes,
+        )
+
+
+def lock(session: Session, bucket: int, grant_id: UUID) -> Grant | None:
+    """Lock a grant's row and read it afresh (P-6); None if there is none."""
+    query = (
+        select(Grant)
+        .where(Grant.bucket == bucket, Grant.id == grant_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(query).one_or_none()
+
+
+def next_seq(session: Session, bucket: int, grant_id: UUID) -> int:
+    """Take the next number of a grant's event stream; locks the grant's row."""
+    return session.execute(
+        update(Grant)
+        .where(Grant.bucket == bucket, Grant.id == grant_id)
+        .values(seq=Grant.seq + 1)
+        .returning(Grant.seq)
+    ).scalar_one()
+
+
+def live_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list[Grant]:
+    """Lock and return the live grants of an agreement."""
+    query = (
+        select(Grant)
+        .where(
+            Grant.bucket == bucket,
+            Grant.agreement_id == agreement_id,
+            Grant.state.in_(LIVE_GRANT_STATES),
+        )
+        .order_by(Grant.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(session.scalars(query))
+
+
+def end(session: Session, vault: VaultKeys, grant: Grant, state: GrantState) -> None:
+    """End a grant whose row is locked: its wraps go, nothing opens with its tokens (TAK-42)."""
+    session.execute(
+        update(Grant)
+        .where(Grant.bucket == grant.bucket, Grant.id == grant.id)
+        .values(state=state.value, epoch=Grant.epoch + 1)
+    )
+    # What its tokens wrap, found by what is wrapped: tokens are the authorization server's.
+    vault.delete_of(session, "grant", str(grant.id), by_kind="token")
+    vault.delete_by(session, "grant", [grant.id])
+
+
+def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
+    return {
+        "agreement": terms.agreement_id,
+        "agreement_version": terms.agreement_version,
+        "agreement_sha256": terms.agreement_sha256,
+        "purpose": terms.purpose,
+        "actions": [*sorted(action.value for action in terms.actions)],
+        "attributes": [*sorted(terms.attributes)],
+        "starts_at": rfc3339(terms.starts_at),
+        "expires_at": rfc3339(terms.expires_at),
+        "coarsenings": dict(terms.coarsenings),
+        "data_from": dict(terms.data_from),
+    }
+
+
+def _read_terms(text: bytes) -> Terms:
+    found = canonical.parse(text)
+    if not isinstance(found, dict):
+        raise DecryptionError
+    document: dict[str, object] = dict(found)
+    try:
+        return Terms(
+            agreement_id=str(document["agreement"]),
+            agreement_version=int(str(document["agreement_version"])),
+            agreement_sha256=str(document["agreement_sha256"]),
+            purpose=str(document["purpose"]),
+            actions=frozenset(Action(one) for one in _list(document["actions"])),
+            attributes=frozenset(_list(document["attributes"])),
+            starts_at=from_rfc3339(str(document["starts_at"])),
+            expires_at=from_rfc3339(str(document["expires_at"])),
+            coarsenings=_map(document["coarsenings"]),
+            data_from=_map(document["data_from"]),
+        )
+    except (KeyError, ValueError) as exc:
+        raise DecryptionError from exc
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _map(value: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
