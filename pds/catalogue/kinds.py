@@ -127,10 +127,14 @@ def _phone(value: str) -> str:
 
 
 def _loose_phone(value: str) -> str:
-    """Return E.164 where the number tells its country, else the digits as somebody wrote them."""
-    number = _e164(value)
-    if number is not None:
-        return number
+    """Return E.164 where the number has a prefix, else the digits as somebody wrote them.
+
+    Nine digits without a prefix may belong to any country: an address book is not to be guessed at.
+    """
+    if value.startswith(("+", "0")):
+        number = _e164(value)
+        if number is not None:
+            return number
     if _LOOSE_PHONE.fullmatch(value) is None or not any(map(str.isdigit, value)):
         raise RefusedError("phone")
     return value
