@@ -398,3 +398,10 @@ class World:
         answer = client.redeem(*self.code(client, **parameters))
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def bind_refresh_token(self, text, thumbprint):
+        """Bind a refresh token to a key, as an application may (DEC-1)."""
+        stored = self.memory.tokens[text]
+        self.memory.tokens[text] = replace(
+            stored, record=replace(stored.record, dpop_jkt=thumbprint)
+        )
