@@ -28,6 +28,7 @@ from connector.pds.client import checked_issuer
 ADAPTERS = ("memory", "tryton")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"([1-9][0-9]{0,6})([smhd])")
+CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,79}\Z")
 RATE = re.compile(r"([1-9][0-9]{0,4})/([smh])")
 
 
@@ -124,7 +125,7 @@ class _Match(Schema):
 
 
 class _Map(Schema):
-    category = fields.String(required=True, validate=validate.Length(1, 80))
+    category = fields.String(required=True, validate=validate.Regexp(CATEGORY))
     object = fields.String(load_default="", validate=validate.Length(0, 80))
     field = fields.String(required=True, validate=validate.Length(1, 120))
     expr = fields.String(required=True, validate=validate.Length(1, 2000))

@@ -138,15 +138,22 @@ class PDSClient:
         path = f"/v1/obligations/{quote(obligation, safe='')}/confirmation"
         self._as_organisation("POST", path, body=receipt)
 
-    def grant(self, grant_id: str, *, refresh_token: str) -> models.Grant:
+    def grant(
+        self, grant_id: str, *, refresh_token: str, connection: str | None = None
+    ) -> models.Grant:
         """Ask what a grant allows now; this reads no data and spends no fetch.
+
+        Args:
+            grant_id: the grant.
+            refresh_token: its refresh token.
+            connection: the connection it must belong to, where that is known already.
 
         Raises:
             ConsentEndedError: the consent is over.
         """
         answer = self._as_grant("/v1/grant", grant_id=grant_id, refresh_token=refresh_token)
         grant = models.grant_from(_json(answer))
-        if grant.grant_id != grant_id:
+        if grant.grant_id != grant_id or connection not in {None, grant.connection}:
             raise AnswerRejectedError("the answer is about another grant")
         return grant
 

@@ -86,8 +86,8 @@ class Connections:
             values["is_stale"] = True
         put(self.sql, connection, values)
 
-    def put_grant(self, grant: models.Grant, *, checked_at: datetime) -> None:
-        """Take over what `/v1/grant` said at that instant; a change of terms raises the epoch."""
+    def put_grant(self, grant: models.Grant) -> None:
+        """Take over what `/v1/grant` said; a change of terms raises the epoch."""
         known = self.find(grant.connection)
         values: dict[str, object] = {
             "id": grant.connection,
@@ -95,7 +95,6 @@ class Connections:
             "state": grant.state,
             "attributes": sorted(grant.attributes),
             "expires_at": grant.expires_at,
-            "checked_at": checked_at,
             "is_stale": False,
             "agreement_id": grant.agreement.id,
             "agreement_version": grant.agreement.version,

@@ -133,11 +133,13 @@ class Erasures:
         return whole[-1] if whole else None
 
     def confirmable(self) -> list[ErasureJob]:
-        """Return jobs that have an obligation and a receipt which was not handed in."""
+        """Return jobs with an outcome that their obligation has not been told of."""
         query = select(erasure).where(
-            erasure.c.obligation.is_not(None), erasure.c.receipt_sent_at.is_(None)
+            erasure.c.obligation.is_not(None),
+            erasure.c.receipt_sent_at.is_(None),
+            erasure.c.state != ErasureState.OPEN,
         )
-        return [job for job in self._jobs(query) if job.receipt is not None]
+        return self._jobs(query.order_by(erasure.c.requested_at, erasure.c.job))
 
     def retry_later(self, job: ErasureJob, reason: str) -> None:
         """Note a failed attempt; the job stays open."""
@@ -149,7 +151,7 @@ class Erasures:
             next_at=self.clock.now() + backoff(job.attempts),
         )
 
-    def block(self, job: ErasureJob, reason: str, *, receipt: Mapping[str, object] | None) -> None:
+    def block(self, job: ErasureJob, reason: str) -> None:
         """Note that the CRM may not erase now, and why; a new reason is reported anew."""
         is_news = job.state is not ErasureState.BLOCKED or job.reason != reason
         self._update(
@@ -160,9 +162,9 @@ class Erasures:
             next_at=self.clock.now() + backoff(job.attempts),
         )
         if is_news:
-            self._update(job.job, receipt=receipt, receipt_sent_at=None)
+            self._update(job.job, receipt_sent_at=None)
 
-    def finish(self, job: ErasureJob, *, receipt: Mapping[str, object] | None) -> None:
+    def finish(self, job: ErasureJob) -> None:
         """Note that the re-read found nothing left; whole contacts get their tombstone."""
         now = self.clock.now()
         self._update(
@@ -170,7 +172,6 @@ class Erasures:
             state=ErasureState.ERASED,
             reason=None,
             erased_at=now,
-            receipt=receipt,
             receipt_sent_at=None,
         )
         for target in job.plan.targets if job.plan.is_whole else ():
@@ -181,9 +182,9 @@ class Erasures:
         """Tie a job to the server's obligation; the earlier due date counts."""
         self._update(job.job, obligation=obligation, due_at=min(job.due_at, due_at))
 
-    def put_sent(self, job: ErasureJob) -> None:
-        """Note that the receipt was handed in."""
-        self._update(job.job, receipt_sent_at=self.clock.now())
+    def put_sent(self, job: ErasureJob, receipt: Mapping[str, object]) -> None:
+        """Note that this receipt was handed in."""
+        self._update(job.job, receipt=dict(receipt), receipt_sent_at=self.clock.now())
 
     def retry_now(self) -> int:
         """Make every unfinished job due; return how many."""

@@ -144,7 +144,7 @@ erasure = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", UTCDateTime, nullable=False),
     Column("obligation", String(64)),
-    Column("receipt", JSON),  # the signed deletion receipt; it names no value
+    Column("receipt", JSON),  # the deletion receipt as handed in; it names no value
     Column("receipt_sent_at", UTCDateTime),
     CheckConstraint("state IN ('open', 'blocked', 'erased')", name="erasure_state_known"),
 )

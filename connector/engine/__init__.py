@@ -1,0 +1,1 @@
+"""The synchronisation: consent first, then erasures, then writes, each step safe to repeat."""
