@@ -1,0 +1,53 @@
+"""The Flask application: registers, decides nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from api import problems, security
+from api.wiring import EXTENSION, Wiring
+from pds.errors import PDSError
+
+_logger = logging.getLogger(__name__)
+_HTTP_CODES = {
+    400: "malformed",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    422: "validation-failed",
+    429: "limit-reached",
+}
+
+
+def create_app(services: Wiring) -> Flask:
+    """Make the application on wired services; the store must be at the newest schema."""
+    app = Flask(__name__, static_folder=None)
+    app.extensions[EXTENSION] = services
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
+    security.register(app)
+    app.register_error_handler(PDSError, problems.of_error)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Exception, _last_resort)
+    return app
+
+
+def _http_problem(error: HTTPException) -> Response:
+    code = _HTTP_CODES.get(error.code or 500, "internal")
+    response = problems.problem(code)
+    if error.code == 405 and getattr(error, "valid_methods", None):  # noqa: PLR2004 - RFC 9110
+        response.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # MethodNotAllowed has it
+    return response
+
+
+def _last_resort(error: Exception) -> Response:
+    # The type and the place only: a message may quote what a person or a client sent (SEC-S65).
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    _logger.error("%s %s: %s at %s", request.method, request.endpoint, type(error).__name__, where)
+    return problems.problem("internal")

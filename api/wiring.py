@@ -1,0 +1,125 @@
+"""The composition root: every service of one process, made once from the settings.
+
+Flask keeps it in `app.extensions["pds"]`; `wiring()` returns it inside a request.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import current_app
+
+from api.uow import UnitOfWork
+from consent.agreements import AgreementService
+from consent.custody import CustodyService
+from consent.formats.note import Signer
+from consent.log.entries import EventLog
+from consent.log.vaults import VaultLog
+from consent.obligations import ObligationService
+from consent.receipts import ReceiptIssuer
+from pds import instance
+from pds.accounts import AccountService
+from pds.clock import Clock, SystemClock
+from pds.errors import VaultLockedError
+from pds.ids import IdFactory
+from pds.imports import ImportService
+from pds.instance import InstanceKeys
+from pds.records import RecordService
+from pds.sessions import SessionService, Visitor
+from pds.settings import Settings
+from pds.store import Store
+
+EXTENSION = "pds"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What views and workers use; nothing else makes services."""
+
+    settings: Settings
+    keys: InstanceKeys = field(repr=False)
+    clock: Clock
+    uow: UnitOfWork
+    ids: IdFactory
+    log: EventLog
+    sink: VaultLog
+    accounts: AccountService
+    sessions: SessionService
+    agreements: AgreementService
+    custody: CustodyService
+    obligations: ObligationService
+    log_signer: Signer
+    receipts: ReceiptIssuer
+
+    def records(self, visitor: Visitor) -> RecordService:
+        """Return the records of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        if visitor.open_vault is None:
+            raise VaultLockedError
+        return RecordService(self.uow, self.clock, self.sink, visitor.vault, visitor.open_vault)
+
+    def imports(self, visitor: Visitor) -> ImportService:
+        """Return the imports of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        if visitor.open_vault is None:
+            raise VaultLockedError
+        return ImportService(
+            self.uow,
+            self.clock,
+            self.sink,
+            visitor.vault,
+            visitor.open_vault,
+            self.records(visitor),
+        )
+
+
+def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
+    """Make every service; reads the instance's keys, does not touch the store.
+
+    Raises:
+        ConfigurationError: a key is missing or unreadable.
+    """
+    keys = instance.load(settings.instance)
+    clock = clock or SystemClock()
+    uow = UnitOfWork(settings)
+    ids = IdFactory(keys.route)
+    log = EventLog(clock)
+    sink = VaultLog(log)
+    receipts = ReceiptIssuer(
+        ids,
+        settings.server.issuer,
+        settings.log_origin,
+        Ed25519PrivateKey.from_private_bytes(keys.receipt_seed),
+    )
+    slots = threading.Semaphore(settings.vault.argon2_slots)
+    store: Store = uow
+    return Wiring(
+        settings=settings,
+        keys=keys,
+        clock=clock,
+        uow=uow,
+        ids=ids,
+        log=log,
+        sink=sink,
+        accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
+        sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
+        agreements=AgreementService(store, keys, ids, clock, log, sink, receipts),
+        custody=CustodyService(store, clock, sink),
+        obligations=ObligationService(store, ids, clock, log),
+        log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
+        receipts=receipts,
+    )
+
+
+def wiring() -> Wiring:
+    """Return the services of the current application."""
+    found: Wiring = current_app.extensions[EXTENSION]
+    return found
