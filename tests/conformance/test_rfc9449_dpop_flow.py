@@ -87,9 +87,7 @@ def test_a_token_in_the_query_is_refused_fapi_r2_oidf_41(world):
     assert world.http.get(NOTES, params={"access_token": token}).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "value", ["DPoP", "DPoP a b", "DPoP a,b", "x", "DPoP " + "a" * 513]
-)
+@pytest.mark.parametrize("value", ["DPoP", "DPoP a b", "DPoP a,b", "x", "DPoP " + "a" * 513])
 def test_malformed_credentials_are_an_invalid_token_fapi_r4(world, value):
     answer = world.http.get(NOTES, headers={"Authorization": value.encode("latin-1")})
 
