@@ -20,7 +20,6 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds import importing
-from pds.catalogue import CATALOGUE
 from pds.clock import Clock
 from pds.crypto.labels import VAULT_STAGING, derive
 from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
@@ -30,7 +29,7 @@ from pds.ids import random_uuid
 from pds.importing import ImportOptions, Note, Position
 from pds.keys import OpenVault
 from pds.models import ImportJob, StagedBatch
-from pds.records import Data, Draft, RecordService
+from pds.records import Data, Draft, RecordService, merge_source
 from pds.store import Store
 
 BATCH_RECORDS = 250
@@ -238,8 +237,7 @@ class ImportService:
         return [self.progress(import_id) for import_id in found]
 
     def _write(self, collection: str, candidates: Sequence[Data]) -> _Outcome:
-        kind = CATALOGUE.collection(collection)
-        sources = [kind.merge_tag_source(data) for data in candidates]
+        sources = [merge_source(collection, data) for data in candidates]
         existing = self.records.find_mergeable(collection, [one for one in sources if one])
         drafts: dict[bytes | int, Draft] = {}
         outcome = _Outcome()

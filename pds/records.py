@@ -26,7 +26,7 @@ import orjson
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from pds.catalogue import CATALOGUE
+from pds.catalogue import CATALOGUE, Cardinality
 from pds.clock import Clock
 from pds.crypto.labels import COLLECTION_INDEX, COLLECTION_RECORDS, derive
 from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
@@ -272,7 +272,7 @@ class RecordService:
             ConflictError: it has changed since it was seen.
         """
         found = self.get(record_id)
-        single = CATALOGUE.collection(found.collection).cardinality == "one"
+        single = CATALOGUE.collection(found.collection).cardinality is Cardinality.ONE
         draft = Draft(found.collection, {}, found.id, version, deleted=not single)
         self.save_all([draft], event="record.deleted")
 
@@ -315,6 +315,7 @@ class RecordService:
             ).scalar_one()
             current = self._current(session, [draft.id for draft in drafts])
             versions = _current_key_versions(session, self.vault)
+            self._refuse_second(session, drafts)
         written: list[Opened] = []
         rows: list[tuple[dict[str, object], Record | None]] = []
         changed: dict[str, frozenset[str]] = {}
@@ -376,7 +377,7 @@ class RecordService:
         )
         collection_key = self._collection_key(draft.collection, key_version)
         box = seal_record(record_key(collection_key), key_version, context, draft.data, changes)
-        source = CATALOGUE.collection(draft.collection).merge_tag_source(draft.data)
+        source = merge_source(draft.collection, draft.data)
         row: dict[str, object] = {
             "bucket": self.vault.bucket,
             "vault_id": self.vault.id,
@@ -463,6 +464,17 @@ class RecordService:
         found = session.scalars(select(Record).where(*self._mine(), Record.id.in_(ids)))
         return {row.id: row for row in found}
 
+    def _refuse_second(self, session: Session, drafts: Sequence[Draft]) -> None:
+        single = [
+            draft.collection
+            for draft in drafts
+            if not draft.version
+            and CATALOGUE.collection(draft.collection).cardinality is Cardinality.ONE
+        ]
+        query = select(Record.id).where(*self._mine(), Record.collection.in_(single)).limit(1)
+        if single and session.execute(query).first() is not None:
+            raise ConflictError("there is one of these already: change that one")
+
     def _retrying(self, attempt: Callable[[], T]) -> T:
         for _ in range(_ATTEMPTS):
             try:
@@ -488,6 +500,17 @@ class RecordService:
 
     def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return Record.bucket == self.vault.bucket, Record.vault_id == self.vault.id
+
+
+def merge_source(collection: str, data: Mapping[str, object]) -> bytes | None:
+    """Return what makes two records of a collection the same one; None: nothing does.
+
+    All records of a collection with cardinality one are the same one (P-21).
+    """
+    kind = CATALOGUE.collection(collection)
+    if kind.cardinality is Cardinality.ONE:
+        return collection.encode()
+    return kind.merge_tag_source(data)
 
 
 def merge_tag(collection_key: bytes, source: bytes) -> bytes:
