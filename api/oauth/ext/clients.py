@@ -99,7 +99,8 @@ def suits(jwk: Mapping[str, Any], algorithm: str) -> bool:
     """Tell whether a JWK is a public key that may verify signatures of `algorithm`."""
     if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
         return False
-    if "verify" not in jwk.get("key_ops", ["verify"]):
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return False
     try:
         compact_jws.import_public_key(jwk, algorithm)

@@ -60,11 +60,6 @@ class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         """Return the body's parameters; empty unless it is a POST."""
         return self._parameters if self.method == "POST" else {}
 
-    @property
-    def args(self) -> dict[str, str]:
-        """Return the query's parameters; empty if it is a POST."""
-        return {} if self.method == "POST" else self._parameters
-
 
 def current_request(*, base_url: str, form_bytes_max: int) -> FAPIRequest:
     """Return the current Flask request, or raise `OAuth2Error` for an ambiguous one."""

@@ -1,0 +1,105 @@
+"""FAPI 2.0 Security Profile: the modules of the OpenID plan, end to end on the small server.
+
+Modules that one RFC decides stand with that RFC; here are the journeys and what is left.
+"""
+
+import threading
+
+import pytest
+
+from tests.support.oauth_client import Callback, new_key, pkce_pair
+from tests.support.oauth_ext_server import CALLBACK, ISSUER, World, build_server
+
+NOTES = f"{ISSUER}/v1/notes"
+
+
+@pytest.fixture(name="world")
+def _world():
+    return World()
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "Ed25519"])
+def test_the_happy_flow_with_each_algorithm_oidf_2_fapi_c2(world, algorithm):
+    client = world.register("client-3", key=new_key(algorithm))
+    client.dpop_key = new_key(algorithm)
+
+    body = world.tokens(client, scope="organisation")
+
+    assert client.get(NOTES, body["access_token"]).json() == {"notes": ["hello"], "sub": "alice"}
+    refreshed = client.refresh(body["refresh_token"]).json()
+    assert client.get(NOTES, refreshed["access_token"]).status_code == 200
+    client.revoke(refreshed["access_token"])
+    assert client.get(NOTES, refreshed["access_token"]).status_code == 401
+
+
+def test_the_owner_may_refuse_and_the_request_is_over_oidf_3_dec_5(world):
+    uri = world.pushed(world.client, pkce_pair()[1])
+
+    refused = world.decide(world.client, uri, "refuse")
+
+    assert Callback.of(refused.headers["Location"])["error"] == "access_denied"
+    assert world.decide(world.client, uri).status_code == 400
+
+
+@pytest.mark.parametrize("scope", ["organisation audit", "audit organisation"])
+def test_the_order_of_scopes_does_not_matter_oidf_8(world, scope):
+    client = world.register("client-3", scopes=frozenset({"audit", "organisation"}))
+
+    assert set(world.tokens(client, scope=scope)["scope"].split()) == {"audit", "organisation"}
+
+
+def test_the_answer_goes_to_the_pushed_redirect_uri_only_fapi_g7_bcp_b2(world):
+    uri = world.pushed(world.client, pkce_pair()[1])
+
+    location = world.decide(world.client, uri).headers["Location"]
+
+    assert location.startswith(f"{CALLBACK}?")
+
+
+def test_two_redemptions_at_once_yield_one_token_al_4_fapi_a9(world):
+    code, verifier = world.code()
+    statuses = []
+
+    def redeem():
+        statuses.append(world.client.redeem(code, verifier).status_code)
+
+    threads = [threading.Thread(target=redeem) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [200, 400, 400, 400]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"access_token_seconds": 299},
+        {"access_token_seconds": 601},
+        {"code_seconds": 61},
+        {"code_seconds": 0},
+        {"request_uri_seconds": 600},
+        {"request_uri_seconds": 0},
+        {"issuer": "https://as.example/"},
+    ],
+)
+def test_lifetimes_outside_the_profile_are_no_configuration_dec_8_fapi_a12(world, config):
+    with pytest.raises(ValueError, match=r"seconds|slash"):
+        build_server(world.memory, **config)
+
+
+def test_htu_is_under_the_base_url_where_it_is_not_the_issuer_al_16():
+    world = World(base_url="https://public.example/mounted")
+    form = {"grant_type": "client_credentials", "scope": "organisation"}
+    inner = world.client.proof("POST", f"{ISSUER}/token")
+    public = world.client.proof("POST", "https://public.example/mounted/token")
+
+    assert world.client.post("token", form, proof=inner).status_code == 400
+    assert world.client.post("token", form, proof=public).status_code == 200
+
+
+def test_no_endpoint_answers_to_cors_fapi_n3_bcp_b14(world):
+    answer = world.http.get(f"{ISSUER}/authorize", headers={"Origin": "https://evil.example"})
+
+    assert not [name for name in answer.headers if name.startswith("access-control")]
