@@ -36,10 +36,18 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def leaves_reader(leaf_hashes: Sequence[bytes]) -> ReadHash:
-    """Return a `ReadHash` over leaf hashes that are all at hand."""
+    """Return a `ReadHash` over leaf hashes that are all at hand.
+
+    The reader raises MalformedError for a subtree that is not complete in them.
+    """
+    rows = [list(leaf_hashes)]
+    while len(below := rows[-1]) > 1:
+        rows.append([node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)])
 
     def read(level: int, index: int) -> bytes:
-        return subtree_root(leaf_hashes[index << level : (index + 1) << level])
+        if level >= len(rows) or not 0 <= index < len(rows[level]):
+            raise MalformedError("no such hash in a tree of this size")
+        return rows[level][index]
 
     return read
 

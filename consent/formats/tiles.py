@@ -153,7 +153,7 @@ def tile_reader(read_tile: ReadTile, size: int) -> ReadHash:
         return _hashes(read_tile(TileId(level, index, width)), width)
 
     def read(level: int, index: int) -> bytes:
-        if not 0 <= (index + 1) << level <= size:
+        if index < 0 or (index + 1) << level > size:
             raise MalformedError("no such hash in a tree of this size")
         tile_level, height = divmod(level, TILE_HEIGHT)
         first = index << height
