@@ -1,0 +1,157 @@
+"""From waiting leaves to a signed tree (LOG-2, LOG-3, LOG-14).
+
+One write job takes a batch of what waits, gives it the next indices, writes tiles and entries, and
+signs the checkpoint of the larger tree: all of it or nothing, so a crash at any step leaves the log
+as it was. It takes what *is there*, never what comes after a remembered id: an event that began
+early and committed late would be skipped for ever.
+
+Nothing is signed that does not provably extend what was signed before. Both the last checkpoint
+and the tiles are checked for that on every run, so that a row altered by whoever can write to the
+store stops the log instead of making it sign a second history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from consent.errors import LogInconsistentError
+from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from consent.formats.errors import FormatError
+from consent.formats.leaf import LEAF_VERSION
+from consent.formats.merkle import EMPTY_ROOT, consistency_proof, verify_consistency
+from consent.formats.note import Signer
+from consent.formats.tiles import Growth, grow, tile_reader
+from consent.log import leases
+from consent.log.rows import insert_if_absent, replace_all
+from consent.log.tiles import BUNDLE_LEVEL, Tiles
+from consent.models import LogCheckpoint, LogEntry, LogPending, LogState, LogTile
+
+BATCH = 1_000
+
+_Waiting = tuple[int, UUID, bytes]
+
+
+def integrate(
+    session: Session,
+    *,
+    origin: str,
+    signer: Signer,
+    now: datetime,
+    holder_epoch: int,
+    limit: int = BATCH,
+) -> int:
+    """Place up to `limit` waiting leaves and sign the tree; the first run signs the empty one.
+
+    Args:
+        session: of a write job.
+        origin: the log's origin, which is also the name of `signer`.
+        signer: the log's key.
+        now: kept beside the checkpoint; nothing rests on it.
+        holder_epoch: of the lease `leases.WORKER`, under which the caller works.
+        limit: at most so many leaves; it bounds how long the job holds its locks.
+
+    Returns:
+        How many were placed; fewer than `limit` when nothing waits any more.
+
+    Raises:
+        LeaseLostError: another process works now.
+        LogInconsistentError: tiles, state and last checkpoint contradict each other.
+    """
+    leases.check(session, leases.WORKER, epoch=holder_epoch)
+    old = _lock_state(session, origin)
+    last = _last_checkpoint(session, origin, signer)
+    waiting = _take(session, limit)
+    if last is not None and not waiting:
+        return 0
+    try:
+        growth = _grow(session, old, last, [commitment for _, _, commitment in waiting])
+    except FormatError as exc:
+        raise LogInconsistentError(f"the log of {old.size} leaves cannot grow: {exc}") from exc
+    _write(session, origin, old, growth, waiting)
+    note = sign_checkpoint(Checkpoint(origin, growth.new_size, growth.root), [signer])
+    session.execute(insert(LogCheckpoint).values(size=growth.new_size, note=note, signed_at=now))
+    return len(waiting)
+
+
+def _lock_state(session: Session, origin: str) -> Checkpoint:
+    insert_if_absent(session, LogState, {"origin": origin, "size": 0, "root": EMPTY_ROOT})
+    query = select(LogState.size, LogState.root).where(LogState.origin == origin)
+    size, root = session.execute(query.with_for_update()).one()
+    return Checkpoint(origin, size, root)
+
+
+def _last_checkpoint(session: Session, origin: str, signer: Signer) -> Checkpoint | None:
+    query = select(LogCheckpoint.note).order_by(LogCheckpoint.size.desc()).limit(1)
+    note = session.execute(query).scalar()
+    if note is None:
+        return None
+    try:
+        opened = open_checkpoint(note, log_keys=[signer.verifier]).checkpoint
+    except FormatError as exc:
+        raise LogInconsistentError(f"the last checkpoint is not ours: {exc}") from exc
+    if opened.origin != origin:
+        raise LogInconsistentError("the last checkpoint is of another log")
+    return opened
+
+
+def _take(session: Session, limit: int) -> list[_Waiting]:
+    # Deleting is what claims them: a leaf that another transaction has claimed is not returned.
+    oldest = select(LogPending.bucket, LogPending.event_id).order_by(LogPending.event_id)
+    taken = session.execute(
+        delete(LogPending)
+        .where(tuple_(LogPending.bucket, LogPending.event_id).in_(oldest.limit(limit)))
+        .returning(LogPending.bucket, LogPending.event_id, LogPending.commitment)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(((*row,) for row in taken), key=lambda waiting: waiting[1])
+
+
+def _grow(
+    session: Session, old: Checkpoint, last: Checkpoint | None, commitments: Sequence[bytes]
+) -> Growth:
+    if (old.size, old.root) != ((last.size, last.root) if last else (0, EMPTY_ROOT)):
+        raise LogInconsistentError("the tree is not the one that was signed last")
+    tiles = Tiles(session)
+    entries = [bytes([LEAF_VERSION]) + commitment for commitment in commitments]
+    growth = grow(tiles.read_tile, tiles.read_bundle, old.size, entries)
+    # The tiles are what the new root was made of, so they are what must lead back to the old one.
+    tiles.add(growth)
+    read = tile_reader(tiles.read_tile, growth.new_size)
+    verify_consistency(
+        old_size=old.size,
+        old_root=old.root,
+        new_size=growth.new_size,
+        new_root=growth.root,
+        proof=consistency_proof(read, old.size, growth.new_size),
+    )
+    return growth
+
+
+def _write(
+    session: Session, origin: str, old: Checkpoint, growth: Growth, waiting: Sequence[_Waiting]
+) -> None:
+    tiles = [(tile.level, tile.index, tile.width, data) for tile, data in growth.tiles.items()]
+    tiles += [(BUNDLE_LEVEL, one.index, one.width, data) for one, data in growth.bundles.items()]
+    columns = ("level", "index", "width", "data")
+    replace_all(session, LogTile, [dict(zip(columns, tile, strict=True)) for tile in tiles])
+    if waiting:
+        session.execute(
+            insert(LogEntry),
+            [
+                {"index": index, "bucket": bucket, "event_id": event_id}
+                for index, (bucket, event_id, _) in enumerate(waiting, start=old.size)
+            ],
+        )
+    moved = session.execute(
+        update(LogState)
+        .where(LogState.origin == origin, LogState.size == old.size, LogState.root == old.root)
+        .values(size=growth.new_size, root=growth.root)
+        .returning(LogState.size)
+    ).scalar()
+    if moved is None:
+        raise LogInconsistentError("the tree grew under our hands")
