@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
 
+from api.oauth.authorization import Authorization
+from api.oauth.server import build as build_oauth
+from api.oauth.tokens import TokenService
 from api.uow import UnitOfWork
 from consent.agreements import AgreementService
 from consent.custody import CustodyService
@@ -52,6 +55,7 @@ class Wiring:
     obligations: ObligationService
     log_signer: Signer
     receipts: ReceiptIssuer
+    authorization: Authorization
 
     def records(self, visitor: Visitor) -> RecordService:
         """Return the records of an unlocked visitor.
@@ -101,6 +105,9 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     )
     slots = threading.Semaphore(settings.vault.argon2_slots)
     store: Store = uow
+    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts)
+    tokens = TokenService(store, settings, keys, ids, clock, log)
+    oauth = build_oauth(store, settings, ids, clock, tokens)
     return Wiring(
         settings=settings,
         keys=keys,
@@ -111,11 +118,12 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         sink=sink,
         accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
-        agreements=AgreementService(store, keys, ids, clock, log, sink, receipts),
+        agreements=agreements,
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
         log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
         receipts=receipts,
+        authorization=Authorization(oauth, agreements),
     )
 
 

@@ -377,6 +377,7 @@ class AgreementService:
             "denied": denied,
             "coarsenings": {},
             "data_from": notice["data_from"],
+            "fetches_per_day": notice["access"]["fetches_per_day"],
             "duration": choice.duration,
             "starts_at": rfc3339(starts_at),
             "expires_at": rfc3339(expires_at),
@@ -391,6 +392,7 @@ class AgreementService:
             attributes=frozenset(chosen),
             starts_at=starts_at,
             expires_at=expires_at,
+            fetches_per_day=notice["access"]["fetches_per_day"],
             data_from=notice["data_from"],
         )
         keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
@@ -518,7 +520,8 @@ class AgreementService:
             state=GrantState.ACTIVE.value,
             epoch=1,
             seq=1,
-            fetches_left=None,
+            fetch_day=0,
+            fetches_today=0,
             terms_box=draft.terms_box,
             terms_sha256=draft.terms_sha256,
             last_read_at=None,

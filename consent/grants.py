@@ -234,6 +234,7 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "attributes": [*sorted(terms.attributes)],
         "starts_at": rfc3339(terms.starts_at),
         "expires_at": rfc3339(terms.expires_at),
+        "fetches_per_day": terms.fetches_per_day,
         "coarsenings": dict(terms.coarsenings),
         "data_from": dict(terms.data_from),
     }
@@ -254,6 +255,7 @@ def _read_terms(text: bytes) -> Terms:
             attributes=frozenset(_list(document["attributes"])),
             starts_at=from_rfc3339(str(document["starts_at"])),
             expires_at=from_rfc3339(str(document["expires_at"])),
+            fetches_per_day=int(str(document["fetches_per_day"])),
             coarsenings=_map(document["coarsenings"]),
             data_from=_map(document["data_from"]),
         )

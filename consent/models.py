@@ -183,7 +183,8 @@ class Grant(Base):
     epoch: Mapped[int]  # rises with every change of agreement, grant, terms or standing (P-8)
     seq: Mapped[int] = mapped_column(BigInteger)  # last number of the grant's event stream
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)  # exclusive
-    fetches_left: Mapped[int | None]  # null: not limited
+    fetch_day: Mapped[int]  # days since 1970 of the last counted fetch
+    fetches_today: Mapped[int]  # fetches counted on that day
     terms_box: Mapped[bytes] = mapped_column(LargeBinary)  # the agreed terms, sealed under GK (P-9)
     terms_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

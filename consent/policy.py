@@ -6,7 +6,7 @@ The rules, in order; the first that fails is the answer:
 2. the agreement is active and the grant is: each end has its own reason;
 3. the instant lies within the agreed window; `expires_at` is exclusive;
 4. the action and the collections are among those agreed, in the sealed terms;
-5. a fetch is left, unless this one was counted already.
+5. a fetch is left today, unless this one was counted already (P-10).
 
 Plain rows can only narrow: what may be read comes from the terms, which only a holder of the grant
 key can have sealed (P-9).
@@ -43,6 +43,7 @@ class Terms:
     attributes: frozenset[str]
     starts_at: datetime
     expires_at: datetime
+    fetches_per_day: int
     coarsenings: Mapping[str, str] = field(default_factory=dict)
     data_from: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Facts:
     standing: Standing
     vault_is_active: bool
     expires_at: datetime
-    fetches_left: int | None  # None: not limited
+    fetches_today: int
     fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
 
 
@@ -107,6 +108,6 @@ def decide(
         return DenialReason.EXPIRED
     if action not in terms.actions or not set(collections) <= set(terms.collections):
         return DenialReason.NOT_AGREED
-    if facts.fetches_left is not None and facts.fetches_left <= 0 and not facts.fetch_is_counted:
+    if facts.fetches_today >= terms.fetches_per_day and not facts.fetch_is_counted:
         return DenialReason.LIMIT
     return None

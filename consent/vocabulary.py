@@ -61,7 +61,6 @@ class Action(StrEnum):
 class AccessMode(StrEnum):
     """How often an organisation fetches."""
 
-    ONCE = "once"
     PERIODIC = "periodic"
     ON_CHANGE = "on_change"
 

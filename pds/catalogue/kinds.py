@@ -131,7 +131,7 @@ def _loose_phone(value: str) -> str:
 
     Nine digits without a prefix may belong to any country: an address book is not to be guessed at.
     """
-    if value.startswith(("+", "0")):
+    if value.lstrip("( ").startswith(("+", "0")):
         number = _e164(value)
         if number is not None:
             return number

@@ -176,7 +176,8 @@ class Card:
                 if line.name == name:
                     findings.skip(Position("line", line.number), "binary_dropped", name)
             self._taken.add(name)
-        left = list(dict.fromkeys(line.name for line in self.lines if line.name not in self._taken))
+        unread = (line for line in self.lines if line.name not in self._taken)
+        left = list(dict.fromkeys(line.name for line in unread if line.value != ""))
         if left:
             more = f" (+{len(left) - _NAMES_IN_A_NOTE})" if len(left) > _NAMES_IN_A_NOTE else ""
             names = ", ".join(left[:_NAMES_IN_A_NOTE])

@@ -1,0 +1,163 @@
+"""OAuth clients of organisations: who they are, and by which keys they are known."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from api.oauth.ext.clients import ConfidentialClient, jwks_fault
+from api.oauth.ext.redirects import redirect_uri_fault
+from api.oauth.models import Client
+from consent.models import Organisation
+from consent.requests import TYPE as DETAILS_TYPE
+from consent.vocabulary import Standing
+from pds.errors import Issue, NotFoundError, ValidationFailedError
+from pds.ids import random_uuid
+
+SCOPES = ("organisation",)
+GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
+_KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRecord:
+    """What the application keeps with a client that it hands to the protocol."""
+
+    id: UUID
+    organisation_id: UUID
+    name: str
+
+
+def find(session: Session, client_id: str) -> ConfidentialClient | None:
+    """Return a client whose organisation is in good standing; None looks like unknown."""
+    try:
+        key = UUID(client_id)
+    except ValueError:
+        return None
+    if str(key) != client_id:
+        return None
+    row = session.execute(
+        select(Client, Organisation.standing)
+        .join(Organisation, Organisation.id == Client.organisation_id)
+        .where(Client.id == key)
+    ).one_or_none()
+    if row is None or row.standing != Standing.GOOD:
+        return None
+    client: Client = row[0]
+    return ConfidentialClient(
+        client_id=client_id,
+        jwks=client.jwks,
+        redirect_uris=tuple(client.redirect_uris),
+        scopes=frozenset(SCOPES),
+        grant_types=GRANT_TYPES,
+        authorization_details_types=frozenset({DETAILS_TYPE}),
+        handle=ClientRecord(client.id, client.organisation_id, client.name),
+    )
+
+
+def get(session: Session, client_id: UUID) -> Client:
+    """Return a client.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = session.get(Client, client_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def of_organisation(session: Session, organisation_id: UUID) -> list[Client]:
+    """Return an organisation's clients, oldest first."""
+    query = (
+        select(Client)
+        .where(Client.organisation_id == organisation_id)
+        .order_by(Client.created_at, Client.id)
+    )
+    return list(session.scalars(query))
+
+
+def create(
+    session: Session,
+    *,
+    organisation_id: UUID,
+    name: str,
+    redirect_uris: Sequence[str],
+    jwks: Mapping[str, Any],
+    loopback: bool,
+    now: datetime,
+) -> UUID:
+    """Register a client; returns its id, which the server chooses (BCP-B12).
+
+    Args:
+        session: of the write job.
+        organisation_id: whose client.
+        name: as people see it.
+        redirect_uris: compared character by character later.
+        jwks: public keys; private members are refused.
+        loopback: whether `http://127.0.0.1` is accepted as well (P-37).
+        now: the instant.
+
+    Raises:
+        ValidationFailedError: a redirect URI or key cannot be registered.
+    """
+    issues = [
+        Issue(f"redirect_uris.{position}", "redirect_uri", fault)
+        for position, uri in enumerate(redirect_uris)
+        if (fault := redirect_uri_fault(uri, loopback=loopback))
+    ]
+    issues += _key_issues(jwks)
+    if issues:
+        raise ValidationFailedError(issues)
+    client_id = random_uuid()
+    session.execute(
+        insert(Client).values(
+            id=client_id,
+            organisation_id=organisation_id,
+            name=name,
+            redirect_uris=list(redirect_uris),
+            jwks=dict(jwks),
+            created_at=now,
+        )
+    )
+    return client_id
+
+
+def rotate_keys(session: Session, client_id: UUID, jwks: Mapping[str, Any]) -> None:
+    """Register new keys; the newest of the old ones stays for the overlap.
+
+    Raises:
+        NotFoundError: there is no such client.
+        ValidationFailedError: a key cannot be registered.
+    """
+    issues = _key_issues(jwks)
+    if issues:
+        raise ValidationFailedError(issues)
+    client = get(session, client_id)
+    fresh = list(jwks["keys"])
+    known = {key.get("kid") for key in fresh}
+    kept = [key for key in client.jwks["keys"] if key.get("kid") not in known]
+    keys = fresh + kept[: max(0, _KEYS_KEPT - len(fresh))]
+    session.execute(update(Client).where(Client.id == client_id).values(jwks={"keys": keys}))
+
+
+def signing_keys(session: Session, organisation_id: UUID) -> dict[str, bytes]:
+    """Return the Ed25519 keys with which an organisation signs documents, by `kid`."""
+    return {
+        key["kid"]: base64.urlsafe_b64decode(key["x"] + "=")
+        for client in of_organisation(session, organisation_id)
+        for key in client.jwks["keys"]
+        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and "kid" in key
+    }
+
+
+def _key_issues(jwks: Mapping[str, Any]) -> list[Issue]:
+    fault = jwks_fault(dict(jwks))
+    return [Issue("jwks", "jwks", fault)] if fault else []

@@ -1,0 +1,197 @@
+"""The live check of an access token: the hot statement (P-7, step 1).
+
+One joined statement reads token, grant, agreement, the organisation's standing, the vault and both
+levels of wraps; nothing of it is ever cached (D13). It is the only module that may know the tables
+of all three packages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.orm import Session, aliased
+
+from api.oauth.models import Token
+from consent.grants import GrantKeys, TokenBinding
+from consent.models import Agreement, AgreementVersion, Grant, Organisation
+from consent.policy import Facts, Terms
+from consent.vocabulary import AgreementState, GrantState, Standing
+from pds.crypto.secrets import TokenSecret
+from pds.ids import IdFactory
+from pds.keys import VaultKeys, Wrapped
+from pds.models import KeyWrap, Vault
+
+_token_wrap = aliased(KeyWrap)
+_collection_wrap = aliased(KeyWrap)
+
+_LIVE = (
+    select(
+        Token.verifier,
+        Token.client_id,
+        Token.jkt,
+        Token.expires_at.label("token_expires_at"),
+        Grant.id.label("grant_id"),
+        Grant.vault_id,
+        Grant.organisation_id,
+        Grant.agreement_id,
+        Grant.agreement_version,
+        Grant.state.label("grant_state"),
+        Grant.epoch,
+        Grant.expires_at,
+        Grant.fetch_day,
+        Grant.fetches_today,
+        Grant.terms_box,
+        Grant.terms_sha256,
+        Agreement.state.label("agreement_state"),
+        Agreement.connection_id,
+        AgreementVersion.sha256.label("agreement_sha256"),
+        Organisation.standing,
+        Vault.state.label("vault_state"),
+        Vault.seq.label("vault_seq"),
+        _token_wrap.blob.label("token_wrap"),
+        _collection_wrap.wrapped_id.label("collection"),
+        _collection_wrap.wrapped_version.label("key_version"),
+        _collection_wrap.blob.label("collection_wrap"),
+    )
+    .join(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
+    .join(Agreement, and_(Agreement.bucket == Grant.bucket, Agreement.id == Grant.agreement_id))
+    .join(
+        AgreementVersion,
+        and_(
+            AgreementVersion.bucket == Grant.bucket,
+            AgreementVersion.agreement_id == Grant.agreement_id,
+            AgreementVersion.version == Grant.agreement_version,
+        ),
+    )
+    .join(Organisation, Organisation.id == Grant.organisation_id)
+    .join(Vault, and_(Vault.bucket == Grant.bucket, Vault.id == Grant.vault_id))
+    .outerjoin(
+        _token_wrap,
+        and_(
+            _token_wrap.bucket == Token.bucket,
+            _token_wrap.by_kind == "token",
+            _token_wrap.by_id == Token.selector,
+            _token_wrap.wrapped_kind == "grant",
+        ),
+    )
+    .outerjoin(
+        _collection_wrap,
+        and_(
+            _collection_wrap.bucket == Token.bucket,
+            _collection_wrap.by_kind == "grant",
+            _collection_wrap.by_id == Grant.id,
+            _collection_wrap.wrapped_kind == "collection",
+        ),
+    )
+    .where(
+        Token.bucket == bindparam("bucket"),
+        Token.selector == bindparam("selector"),
+        Token.kind == "at",
+    )
+)
+_SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a live token opens: the grant key, the sealed terms, the collection keys."""
+
+    keys: GrantKeys
+    terms: Terms
+    collection_keys: dict[tuple[str, int], bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGrant:
+    """A grant as an access token shows it at this instant.
+
+    `opened` is None when the token opens nothing any more: the grant has ended.
+    """
+
+    bucket: int
+    vault_id: UUID
+    vault_seq: int
+    grant_id: UUID
+    client_id: UUID
+    organisation_id: UUID
+    connection_id: UUID
+    agreement_id: UUID
+    agreement_version: int
+    agreement_sha256: str
+    terms_sha256: str
+    jkt: str
+    epoch: int
+    day: int
+    facts: Facts
+    opened: Opened | None
+
+
+def day_of(now: datetime) -> int:
+    """Return the day (since 1970, UTC) in which fetches are counted."""
+    return int(now.timestamp()) // _SECONDS_PER_DAY
+
+
+def find(
+    session: Session, secret: TokenSecret, *, ids: IdFactory, deployment: bytes, now: datetime
+) -> LiveGrant | None:
+    """Return the grant of an access token; None for every token that is not alive.
+
+    Raises:
+        DecryptionError: a wrap was tampered with.
+    """
+    bucket = ids.bucket_of(secret.selector)
+    rows = session.execute(_LIVE, {"bucket": bucket, "selector": secret.selector}).all()
+    if not rows:
+        return None
+    row = rows[0]
+    # The verifier is compared before anything else of the row counts.
+    if not secret.matches(row.verifier) or row.token_expires_at <= now or row.jkt is None:
+        return None
+    day = day_of(now)
+    facts = Facts(
+        agreement_state=AgreementState(row.agreement_state),
+        grant_state=GrantState(row.grant_state),
+        standing=Standing(row.standing),
+        vault_is_active=row.vault_state == "active",
+        expires_at=row.expires_at,
+        fetches_today=row.fetches_today if row.fetch_day == day else 0,
+    )
+    opened: Opened | None = None
+    if row.token_wrap is not None:
+        vault = VaultKeys(deployment, bucket, row.vault_id)
+        binding = TokenBinding(
+            "at", secret.selector, row.grant_id, row.client_id, row.jkt, row.token_expires_at
+        )
+        keys = GrantKeys.from_token(vault, binding, secret, row.token_wrap)
+        opened = Opened(
+            keys,
+            keys.open_terms(row.terms_box),
+            {
+                (one.collection, one.key_version): keys.open_collection(
+                    Wrapped("collection", one.collection, one.key_version), one.collection_wrap
+                )
+                for one in rows
+                if one.collection is not None
+            },
+        )
+    return LiveGrant(
+        bucket=bucket,
+        vault_id=row.vault_id,
+        vault_seq=row.vault_seq,
+        grant_id=row.grant_id,
+        client_id=row.client_id,
+        organisation_id=row.organisation_id,
+        connection_id=row.connection_id,
+        agreement_id=row.agreement_id,
+        agreement_version=row.agreement_version,
+        agreement_sha256=row.agreement_sha256,
+        terms_sha256=row.terms_sha256,
+        jkt=row.jkt,
+        epoch=row.epoch,
+        day=day,
+        facts=facts,
+        opened=opened,
+    )

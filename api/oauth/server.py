@@ -1,0 +1,169 @@
+"""Our authorization server: the extensions, wired to clients, tokens and agreements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import OAuth2Request
+
+from api.oauth import clients
+from api.oauth.ext.clients import ConfidentialClient
+from api.oauth.ext.dpop_rfc9449 import ProofVerifier
+from api.oauth.ext.grants import (
+    AuthorizationCodeGrant,
+    CodeRecord,
+    RefreshRecord,
+    RefreshTokenGrant,
+)
+from api.oauth.ext.introspection_rfc7662 import IntrospectedToken, IntrospectionEndpoint
+from api.oauth.ext.par_rfc9126 import InvalidRequestURIError
+from api.oauth.ext.rar_rfc9396 import (
+    InvalidAuthorizationDetailsError,
+    RichAuthorizationRequests,
+)
+from api.oauth.ext.revocation_rfc7009 import RevocationEndpoint
+from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
+from api.oauth.stores import PushedRequestTable, ReplayTable
+from api.oauth.tokens import Found, TokenService
+from consent import requests
+from consent.errors import AskRefusedError
+from consent.notices import Ask
+from consent.requests import Asker
+from pds.clock import Clock
+from pds.ids import IdFactory
+from pds.settings import Settings
+from pds.store import Store
+
+
+class Server(FAPIAuthorizationServer):
+    """The protocol, with a way from its grants and endpoints to our services."""
+
+    tokens: TokenService
+    ask_of: Callable[[ConfidentialClient, str, Mapping[str, Any]], Ask]
+
+
+class CodeGrant(AuthorizationCodeGrant):
+    """Codes are minted with the decision (`api.oauth.authorization`) and redeemed here."""
+
+    server: Server
+
+    def validate_consent_request(self) -> str:
+        """Check what is asked against its template, at the push and again at the page."""
+        redirect_uri: str = super().validate_consent_request()
+        asked = self.request.authorization_details
+        if len(asked) != 1:
+            raise InvalidAuthorizationDetailsError("exactly one agreement is asked for")
+        try:
+            self.server.ask_of(self.request.client, redirect_uri, asked[0])
+        except AskRefusedError as error:
+            raise InvalidAuthorizationDetailsError(error.detail) from error
+        return redirect_uri
+
+    def issue_code(self, request: OAuth2Request) -> str:
+        """Return the code that the decision's transaction made: it stands in for the user."""
+        return str(request.user)
+
+    def redeem_code(self, code: str, client: ConfidentialClient) -> CodeRecord | None:
+        """Return an unspent code; it is spent as the tokens are stored."""
+        return self.server.tokens.redeem(code, client)
+
+
+class RefreshGrant(RefreshTokenGrant):
+    """Refresh tokens live as long as their grant."""
+
+    server: Server
+
+    def find_refresh_token(self, token: str, _client: ConfidentialClient) -> RefreshRecord | None:
+        """Return a refresh token whose grant lives."""
+        return self.server.tokens.refreshable(token)
+
+
+class Revocation(RevocationEndpoint):
+    """Ends access and refresh tokens."""
+
+    server: Server
+
+    def find_token(self, token: str) -> Found | None:
+        """Return a live token."""
+        return self.server.tokens.find(token, "at", "rt")
+
+    def revoke_token(self, token: Found, _request: OAuth2Request) -> None:
+        """End it."""
+        self.server.tokens.revoke(token)
+
+
+class Introspection(IntrospectionEndpoint):
+    """Tells a client about its tokens."""
+
+    server: Server
+
+    def find_token(self, token: str) -> IntrospectedToken | None:
+        """Return what there is to say of a live token."""
+        return self.server.tokens.introspect(token)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationService:
+    """What the OAuth views use."""
+
+    store: Store
+    settings: Settings
+    tokens: TokenService
+    pushed: PushedRequestTable
+    proofs: ProofVerifier
+    server: Server = field(repr=False)
+
+
+def build(
+    store: Store, settings: Settings, ids: IdFactory, clock: Clock, tokens: TokenService
+) -> AuthorizationService:
+    """Make the authorization server."""
+    pushed = PushedRequestTable(store, ids, clock)
+    proofs = ProofVerifier()
+
+    def find_client(client_id: str) -> ConfidentialClient | None:
+        with store.read() as session:
+            return clients.find(session, client_id)
+
+    def ask_of(client: ConfidentialClient, redirect_uri: str, details: Mapping[str, Any]) -> Ask:
+        resource = f"{settings.server.issuer}/v1"
+        with store.read() as session:
+            return requests.check(
+                session, asker_of(client, redirect_uri), details, resource=resource
+            )
+
+    server = Server(
+        ServerConfig(
+            issuer=settings.server.issuer,
+            access_token_seconds=settings.oauth.access_token_seconds,
+            code_seconds=settings.oauth.code_seconds,
+            request_uri_seconds=settings.oauth.request_seconds,
+            scopes=clients.SCOPES,
+        ),
+        query_client=find_client,
+        issue_tokens=tokens.issue,
+        pushed_requests=pushed,
+        replays=ReplayTable(store),
+        now=lambda: int(clock.now().timestamp()),
+        verifier=proofs,
+    )
+    server.tokens, server.ask_of = tokens, ask_of
+    # `CodeGrant` checks the members against the template, so the shape is not checked twice.
+    details = RichAuthorizationRequests({requests.TYPE: lambda _detail: None})
+    server.register_code_grant(CodeGrant, details)
+    server.register_refresh_grant(RefreshGrant, details)
+    server.register_client_credentials_grant()
+    server.register_endpoint(Revocation)
+    server.register_endpoint(Introspection)
+    return AuthorizationService(store, settings, tokens, pushed, proofs, server)
+
+
+def asker_of(client: ConfidentialClient, redirect_uri: str) -> Asker:
+    """Return a client as the consent domain knows it."""
+    record = client.handle
+    if not isinstance(record, clients.ClientRecord):
+        raise InvalidRequestURIError
+    return Asker(UUID(client.client_id), record.name, record.organisation_id, redirect_uri)

@@ -1,0 +1,428 @@
+"""Codes and tokens as keys (TAK-28, TAK-39, P-12): minted, redeemed, refreshed, ended.
+
+    authorization code -> GK     60 s, redeemed once
+    refresh token      -> GK     as long as the agreement; does not rotate (DEC-1)
+    access token       -> GK     10 min, bound to the client's proof key
+
+Each is a row with a verifier, and a wrap of the grant key that only its secret opens. An access
+token of client credentials has no wrap: it opens no data (TAK-36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import InvalidGrantError
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from api.oauth.clients import ClientRecord
+from api.oauth.ext.clients import ConfidentialClient
+from api.oauth.ext.grants import CodeRecord, RefreshRecord, TokenRequest
+from api.oauth.ext.introspection_rfc7662 import IntrospectedToken
+from api.oauth.models import Token
+from consent import grants
+from consent.formats import canonical
+from consent.grants import GrantKeys, TokenBinding
+from consent.log.entries import EventLog, grant_stream, seal_private
+from consent.models import Agreement, AgreementVersion, Grant
+from consent.organisations import pairwise_subject
+from consent.requests import TYPE as DETAILS_TYPE
+from consent.templates import find as find_template
+from consent.vocabulary import EventName, GrantState
+from pds.accounts import audit_public_key
+from pds.clock import Clock
+from pds.crypto.secrets import TokenKind, TokenSecret, mint, parse
+from pds.errors import DecryptionError
+from pds.ids import IdFactory, new_bucket
+from pds.instance import InstanceKeys
+from pds.keys import VaultKeys, Wrapper
+from pds.settings import Settings
+from pds.store import Store
+
+_USABLE = (GrantState.ISSUED.value, GrantState.ACTIVE.value, GrantState.PAUSED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A token row that a secret matched, with its grant."""
+
+    secret: TokenSecret
+    row: Token
+    grant: Grant | None  # None: client credentials
+
+    def check_client(self, client: ConfidentialClient) -> bool:
+        """Tell whether the token is this client's."""
+        return str(self.row.client_id) == client.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class TokenService:
+    """Mints and ends tokens."""
+
+    store: Store
+    settings: Settings
+    keys: InstanceKeys
+    ids: IdFactory
+    clock: Clock
+    log: EventLog
+
+    def new_code(self, bucket: int) -> TokenSecret:
+        """Make the secret of an authorization code for a vault's bucket."""
+        return mint("ac", self.ids.new(bucket))
+
+    def code_expires_at(self) -> datetime:
+        """Return when a code that is made now ends."""
+        return self.clock.now() + timedelta(seconds=self.settings.oauth.code_seconds)
+
+    def store_code(
+        self,
+        session: Session,
+        code: TokenSecret,
+        grant: Grant,
+        *,
+        payload: Mapping[str, str],
+        dpop_jkt: str | None,
+        expires_at: datetime,
+    ) -> None:
+        """Insert a code's row, in the transaction that makes its grant."""
+        self._insert(
+            session,
+            code,
+            grant=grant,
+            client_id=grant.client_id,
+            jkt=dpop_jkt,
+            expires_at=expires_at,
+            redirect_uri=payload["redirect_uri"],
+            code_challenge=payload["code_challenge"],
+        )
+
+    def find(self, text: str, *kinds: TokenKind) -> Found | None:
+        """Return a token that is alive; the wrap is not touched (TAK-32)."""
+        secret = parse(text, *kinds)
+        if secret is None:
+            return None
+        bucket = self.ids.bucket_of(secret.selector)
+        with self.store.read() as session:
+            row = session.get(Token, (bucket, secret.selector))
+            if row is None or row.kind != secret.kind or not secret.matches(row.verifier):
+                return None
+            if row.expires_at <= self.clock.now():
+                return None
+            grant = session.get(Grant, (bucket, row.grant_id)) if row.grant_id else None
+        return Found(secret, row, grant)
+
+    def redeem(self, text: str, client: ConfidentialClient) -> CodeRecord | None:
+        """Return an unspent code of this client; one that was spent ends its tokens (BCP-B16)."""
+        found = self.find(text, "ac")
+        if found is None or found.grant is None or not found.check_client(client):
+            return None
+        if found.row.consumed_at is not None:
+            self._end_after_reuse(found.grant)
+            return None
+        return CodeRecord(
+            client_id=client.client_id,
+            user=found.grant.vault_id,
+            scope="",
+            redirect_uri=found.row.redirect_uri or "",
+            code_challenge=found.row.code_challenge or "",
+            issued_at=int(found.row.created_at.timestamp()),
+            dpop_jkt=found.row.jkt,
+            authorization_details=[self.granted_details(found.grant)],
+            handle=found,
+        )
+
+    def refreshable(self, text: str) -> RefreshRecord | None:
+        """Return a refresh token whose grant lives."""
+        found = self.find(text, "rt")
+        if found is None or found.grant is None or found.grant.state not in _USABLE:
+            return None
+        return RefreshRecord(
+            client_id=str(found.row.client_id),
+            user=found.grant.vault_id,
+            scope="",
+            expires_at=int(found.row.expires_at.timestamp()),
+            authorization_details=[self.granted_details(found.grant)],
+            handle=found,
+        )
+
+    def issue(self, request: TokenRequest) -> dict[str, Any]:
+        """Mint what a checked token request gets, and store it in one transaction.
+
+        Raises:
+            InvalidGrantError: the code was spent, or the grant ended, at the same moment.
+        """
+        if request.credential is None:
+            return self._issue_organisation_token(request)
+        found: Found = request.credential.handle
+        if found.grant is None:
+            raise InvalidGrantError
+        return self._issue_for_grant(request, found, found.grant)
+
+    def revoke(self, found: Found) -> None:
+        """End a token; a refresh token takes its access tokens along (RFC 7009 section 2.1)."""
+        now = self.clock.now()
+
+        def job(session: Session) -> None:
+            if found.grant is None:
+                self._delete(session, found.row.bucket, [found.row.selector])
+                return
+            grant = grants.lock(session, found.grant.bucket, found.grant.id)
+            if grant is None:
+                return
+            selectors = [found.row.selector]
+            if found.row.kind == "rt":
+                selectors = self._selectors(session, grant)
+            self._end(session, grant, selectors)
+            self._log(session, grant, EventName.TOKEN_REVOKED, now, count=len(selectors))
+
+        self.store.write(job)
+
+    def introspect(self, text: str) -> IntrospectedToken | None:
+        """Return what there is to say of a live token, never its key."""
+        found = self.find(text, "at", "rt")
+        if found is None or (found.grant and found.grant.state not in _USABLE):
+            return None
+        row, grant = found.row, found.grant
+        return IntrospectedToken(
+            client_id=str(row.client_id),
+            scope=row.scope,
+            issued_at=int(row.created_at.timestamp()),
+            expires_at=int(row.expires_at.timestamp()),
+            jkt=row.jkt,
+            sub=None
+            if grant is None
+            else pairwise_subject(self.keys.pairwise, grant.organisation_id, grant.vault_id),
+            authorization_details=[self.granted_details(grant)] if grant else (),
+        )
+
+    def granted_details(self, grant: Grant) -> dict[str, Any]:
+        """Return the RAR object as granted (RFC 9396 section 7)."""
+        with self.store.read() as session:
+            version = session.get(
+                AgreementVersion, (grant.bucket, grant.agreement_id, grant.agreement_version)
+            )
+            agreement = session.get(Agreement, (grant.bucket, grant.agreement_id))
+            if version is None or agreement is None:
+                raise InvalidGrantError
+            document: Any = canonical.parse(version.document)
+            template = find_template(session, document["template_sha256"])
+        return {
+            "type": DETAILS_TYPE,
+            "template": str(template.id),
+            "template_sha256": template.sha256,
+            "actions": document["actions"],
+            "attributes": document["attributes"],
+            "duration": document["duration"],
+            "locations": [f"{self.settings.server.issuer}/v1"],
+            "agreement": document["id"],
+            "agreement_version": document["version"],
+            "agreement_sha256": version.sha256,
+            "connection": str(agreement.connection_id),
+            "expires_at": document["expires_at"],
+            "withheld": [
+                {"attribute": name, "reason": "not_agreed"} for name in document["denied"]
+            ],
+        }
+
+    def _issue_for_grant(self, request: TokenRequest, found: Found, grant: Grant) -> dict[str, Any]:
+        now = self.clock.now()
+        opened = self._open(found, grant)
+        # Whole seconds: the expiry is bound into the wrap in that form.
+        expires_at = (now + timedelta(seconds=request.expires_in)).replace(microsecond=0)
+        access = mint("at", self.ids.new(grant.bucket))
+        access_binding = TokenBinding(
+            "at", access.selector, grant.id, grant.client_id, request.dpop_jkt, expires_at
+        )
+        wraps = [opened.wrap_for(access, access_binding)]
+        refresh: TokenSecret | None = None
+        if request.include_refresh_token:
+            refresh = mint("rt", self.ids.new(grant.bucket))
+            binding = TokenBinding(
+                "rt", refresh.selector, grant.id, grant.client_id, expires_at=grant.expires_at
+            )
+            wraps.append(opened.wrap_for(refresh, binding))
+        is_code = found.row.kind == "ac"
+        name = EventName.TOKEN_ISSUED if is_code else EventName.TOKEN_REFRESHED
+        private = seal_private({"vault": str(grant.vault_id)}, grant_key=opened.audit_key)
+
+        def job(session: Session) -> None:
+            locked = grants.lock(session, grant.bucket, grant.id)
+            if locked is None or locked.state not in _USABLE or locked.expires_at <= now:
+                raise InvalidGrantError
+            if is_code:
+                self._consume(session, found, now)
+            opened.vault.store(session, wraps, now=now)
+            self._insert(
+                session,
+                access,
+                grant=locked,
+                client_id=grant.client_id,
+                jkt=request.dpop_jkt,
+                expires_at=expires_at,
+            )
+            if refresh is not None:
+                self._insert(
+                    session,
+                    refresh,
+                    grant=locked,
+                    client_id=grant.client_id,
+                    expires_at=grant.expires_at,
+                )
+            self.log.append(
+                session,
+                bucket=grant.bucket,
+                stream=grant_stream(grant.id),
+                seq=grants.next_seq(session, grant.bucket, grant.id),
+                name=name,
+                at=now,
+                private=private,
+                vault_id=grant.vault_id,
+                grant_id=grant.id,
+                client=grant.client_id,
+            )
+
+        self.store.write(job)
+        body = {
+            "access_token": access.text(),
+            "expires_in": request.expires_in,
+            "grant_id": str(grant.id),
+        }
+        if refresh is not None:
+            body["refresh_token"] = refresh.text()
+        return body
+
+    def _issue_organisation_token(self, request: TokenRequest) -> dict[str, Any]:
+        now = self.clock.now()
+        record: Any = request.client.handle
+        client: ClientRecord = record
+        access = mint("at", self.ids.new(new_bucket()))
+        expires_at = now + timedelta(seconds=request.expires_in)
+
+        def job(session: Session) -> None:
+            self._insert(
+                session,
+                access,
+                grant=None,
+                client_id=client.id,
+                jkt=request.dpop_jkt,
+                expires_at=expires_at,
+                scope=request.scope,
+            )
+            self.log.append_deployment(session, EventName.TOKEN_ISSUED, at=now)
+
+        self.store.write(job)
+        return {"access_token": access.text(), "expires_in": request.expires_in}
+
+    def _open(self, found: Found, grant: Grant) -> GrantKeys:
+        row = found.row
+        vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
+        confirmation = (row.jkt or "") if row.kind == "ac" else ""
+        binding = TokenBinding(
+            row.kind, row.selector, grant.id, row.client_id, confirmation, row.expires_at
+        )
+        with self.store.read() as session:
+            wraps = vault.load(session, Wrapper("token", row.selector))
+        try:
+            for _, blob in wraps:
+                return GrantKeys.from_token(vault, binding, found.secret, blob)
+        except DecryptionError as exc:
+            raise InvalidGrantError from exc
+        raise InvalidGrantError
+
+    def _consume(self, session: Session, found: Found, now: datetime) -> None:
+        consumed = session.execute(
+            update(Token)
+            .where(
+                Token.bucket == found.row.bucket,
+                Token.selector == found.row.selector,
+                Token.consumed_at.is_(None),
+            )
+            .values(consumed_at=now)
+            .returning(Token.selector)
+        ).one_or_none()
+        if consumed is None:
+            raise InvalidGrantError
+        grant = found.grant
+        if grant is not None:
+            vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
+            vault.delete_by(session, "token", [found.row.selector])
+
+    def _end_after_reuse(self, grant: Grant) -> None:
+        now = self.clock.now()
+
+        def job(session: Session) -> None:
+            locked = grants.lock(session, grant.bucket, grant.id)
+            if locked is None:
+                return
+            selectors = self._selectors(session, locked)
+            self._end(session, locked, selectors)
+            self._log(session, locked, EventName.CODE_REUSED, now, count=len(selectors))
+
+        self.store.write(job)
+
+    def _selectors(self, session: Session, grant: Grant) -> list[UUID]:
+        query = select(Token.selector).where(
+            Token.bucket == grant.bucket, Token.grant_id == grant.id, Token.kind != "ac"
+        )
+        return list(session.scalars(query))
+
+    def _end(self, session: Session, grant: Grant, selectors: list[UUID]) -> None:
+        vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
+        vault.delete_by(session, "token", selectors)
+        self._delete(session, grant.bucket, selectors)
+
+    def _delete(self, session: Session, bucket: int, selectors: list[UUID]) -> None:
+        session.execute(delete(Token).where(Token.bucket == bucket, Token.selector.in_(selectors)))
+
+    def _log(
+        self, session: Session, grant: Grant, name: EventName, now: datetime, *, count: int
+    ) -> None:
+        public_key = audit_public_key(session, grant.bucket, grant.vault_id)
+        self.log.append(
+            session,
+            bucket=grant.bucket,
+            stream=grant_stream(grant.id),
+            seq=grants.next_seq(session, grant.bucket, grant.id),
+            name=name,
+            at=now,
+            private=seal_private({"vault": str(grant.vault_id)}, audit_public_key=public_key),
+            vault_id=grant.vault_id,
+            grant_id=grant.id,
+            client=grant.client_id,
+            count=count,
+        )
+
+    def _insert(
+        self,
+        session: Session,
+        secret: TokenSecret,
+        *,
+        grant: Grant | None,
+        client_id: UUID,
+        expires_at: datetime,
+        jkt: str | None = None,
+        scope: str = "",
+        redirect_uri: str | None = None,
+        code_challenge: str | None = None,
+    ) -> None:
+        session.execute(
+            insert(Token).values(
+                bucket=self.ids.bucket_of(secret.selector),
+                selector=secret.selector,
+                kind=secret.kind,
+                verifier=secret.verifier(),
+                client_id=client_id,
+                grant_id=grant.id if grant else None,
+                jkt=jkt,
+                scope=scope,
+                created_at=self.clock.now(),
+                expires_at=expires_at,
+                redirect_uri=redirect_uri,
+                code_challenge=code_challenge,
+            )
+        )

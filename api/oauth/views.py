@@ -1,0 +1,87 @@
+"""The OAuth endpoints: each hands the request to the protocol and returns its answer."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from api.oauth.authorization import authorization
+from api.oauth.clients import SCOPES
+from api.oauth.ext import metadata_rfc8414, protected_resource_rfc9728
+from api.oauth.ext.par_rfc9126 import PushedAuthorizationEndpoint
+from api.oauth.server import AuthorizationService
+from consent.requests import TYPE as DETAILS_TYPE
+from pds.settings import Settings
+
+blueprint = Blueprint("oauth", __name__)
+
+
+def _service() -> AuthorizationService:
+    return authorization().service
+
+
+@blueprint.post("/oauth/par")
+def push() -> Response:
+    """Take in an authorization request (RFC 9126)."""
+    answer: Response = _service().server.create_endpoint_response(
+        PushedAuthorizationEndpoint.ENDPOINT_NAME
+    )
+    return answer
+
+
+@blueprint.post("/oauth/token")
+def token() -> Response:
+    """Issue tokens (RFC 6749 section 3.2)."""
+    return _service().server.create_token_response()
+
+
+@blueprint.post("/oauth/revoke")
+def revoke() -> Response:
+    """End a token (RFC 7009)."""
+    return _service().server.create_endpoint_response("revocation")
+
+
+@blueprint.post("/oauth/introspect")
+def introspect() -> Response:
+    """Tell a client about its own token (RFC 7662)."""
+    return _service().server.create_endpoint_response("introspection")
+
+
+@blueprint.get("/.well-known/oauth-authorization-server")
+def metadata() -> Response:
+    """Describe the authorization server (RFC 8414)."""
+    return jsonify(server_metadata(_service().settings))
+
+
+@blueprint.get(protected_resource_rfc9728.WELL_KNOWN)
+@blueprint.get(protected_resource_rfc9728.WELL_KNOWN + "/v1")
+def resource_metadata() -> Response:
+    """Describe the resource server (RFC 9728)."""
+    issuer = _service().settings.server.issuer
+    document = protected_resource_rfc9728.metadata(
+        resource=f"{issuer}/v1",
+        authorization_servers=[issuer],
+        scopes=SCOPES,
+        details_types=[DETAILS_TYPE],
+        documentation=f"{issuer}/docs",
+    )
+    return jsonify(document)
+
+
+def server_metadata(settings: Settings) -> dict[str, object]:
+    """Return the authorization server's metadata document."""
+    issuer = settings.server.issuer
+    endpoints = metadata_rfc8414.Endpoints(
+        authorization=f"{issuer}/oauth/authorize",
+        token=f"{issuer}/oauth/token",
+        pushed_authorization_request=f"{issuer}/oauth/par",
+        revocation=f"{issuer}/oauth/revoke",
+        introspection=f"{issuer}/oauth/introspect",
+    )
+    return metadata_rfc8414.metadata(
+        issuer,
+        endpoints,
+        scopes=SCOPES,
+        details_types=[DETAILS_TYPE],
+        ui_locales=["az", "en"],
+        documentation=f"{issuer}/docs",
+    )
