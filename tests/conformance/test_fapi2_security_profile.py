@@ -3,8 +3,6 @@
 Modules that one RFC decides stand with that RFC; here are the journeys and what is left.
 """
 
-import threading
-
 import pytest
 
 from tests.support.oauth_client import Callback, new_key, pkce_pair
@@ -54,22 +52,6 @@ def test_the_answer_goes_to_the_pushed_redirect_uri_only_fapi_g7_bcp_b2(world):
     location = world.decide(world.client, uri).headers["Location"]
 
     assert location.startswith(f"{CALLBACK}?")
-
-
-def test_two_redemptions_at_once_yield_one_token_al_4_fapi_a9(world):
-    code, verifier = world.code()
-    statuses = []
-
-    def redeem():
-        statuses.append(world.client.redeem(code, verifier).status_code)
-
-    threads = [threading.Thread(target=redeem) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(statuses) == [200, 400, 400, 400]
 
 
 @pytest.mark.parametrize(

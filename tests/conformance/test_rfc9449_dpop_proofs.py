@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from joserfc.jwk import OctKey
+from joserfc.jwk import ECKey, OctKey
 
 from api.oauth.ext.compact_jws import ALGORITHMS, import_public_key, jwk_thumbprint
 from api.oauth.ext.dpop_rfc9449 import (
@@ -130,6 +130,22 @@ def test_a_der_signature_in_place_of_r_and_s_is_refused_dpop_d6():
 
     with pytest.raises(InvalidDPoPProofError, match="signature"):
         check(f"{head}.{payload}.{b64u(b'0' * 70)}")
+
+
+def test_a_signature_of_another_length_is_refused_rfc7518_section_3_4():
+    """With a zero put before S the numbers stay the same: one proof, two texts."""
+    head, payload, signature = proof().split(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+
+    with pytest.raises(InvalidDPoPProofError, match="signature"):
+        check(f"{head}.{payload}.{b64u(raw[:32] + bytes(1) + raw[32:])}")
+
+
+def test_a_key_on_another_curve_is_refused_fapi_c2():
+    other = ECKey.generate_key("P-384").as_dict(private=False)
+
+    with pytest.raises(InvalidDPoPProofError, match="suit"):
+        check(proof(header={"jwk": other}))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

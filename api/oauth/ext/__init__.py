@@ -7,7 +7,7 @@ An application wires it so:
 
     server = FAPIAuthorizationServer(
         ServerConfig(issuer="https://vault.example", scopes=("organisation",)),
-        query_client=find_client,     # client_id -> ConfidentialClient | None
+        query_client=find_client,     # any ASCII text -> ConfidentialClient | None
         issue_tokens=issue,           # TokenRequest -> dict; mints and stores, in one transaction
         pushed_requests=store,        # PushedRequestStore: save and load; spending is yours
         replays=replay_store,         # ReplayStore.insert(...) -> bool, the first insert wins

@@ -35,7 +35,6 @@ from api.oauth.ext.par_rfc9126 import (
     PushedRequestStore,
 )
 from api.oauth.ext.pkce_rfc7636 import S256CodeChallenge
-from api.oauth.ext.rar_rfc9396 import RichAuthorizationRequests
 from api.oauth.ext.redirects import SEE_OTHER
 from api.oauth.ext.replay import ReplayStore
 
@@ -43,6 +42,7 @@ ACCESS_TOKEN_SECONDS: Final = (300, 600)
 REQUEST_URI_SECONDS_BELOW: Final = 600  # FAPI-A12: 600 itself fails
 
 IssueTokens = Callable[[TokenRequest], Mapping[str, Any]]
+GrantExtension = Callable[[Any], object]  # called with each new grant, to hang hooks on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +112,16 @@ class FAPIAuthorizationServer(AuthorizationServer):  # type: ignore[misc]  # Aut
         )
 
     def register_code_grant(
-        self, grant: type[AuthorizationCodeGrant], details: RichAuthorizationRequests
+        self, grant: type[AuthorizationCodeGrant], *extensions: GrantExtension
     ) -> None:
-        """Register the application's code grant with PKCE, DPoP and authorization details."""
-        self.register_grant(grant, [S256CodeChallenge(), self.dpop, details])
+        """Register the application's code grant with PKCE, DPoP and what else it needs."""
+        self.register_grant(grant, [S256CodeChallenge(), self.dpop, *extensions])
 
     def register_refresh_grant(
-        self, grant: type[RefreshTokenGrant], details: RichAuthorizationRequests
+        self, grant: type[RefreshTokenGrant], *extensions: GrantExtension
     ) -> None:
-        """Register the application's refresh grant with DPoP and authorization details."""
-        self.register_grant(grant, [self.dpop, details])
+        """Register the application's refresh grant with DPoP and what else it needs."""
+        self.register_grant(grant, [self.dpop, *extensions])
 
     def register_client_credentials_grant(self) -> None:
         """Register the client credentials grant with DPoP."""
