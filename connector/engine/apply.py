@@ -248,8 +248,10 @@ def _note(ctx: RunContext, plan: Plan, record: CrmRecord | None) -> None:
         if record is not None:
             _note_contact(ctx, state, plan, record)
         state.queue.clear(candidate.known.id, mark=candidate.mark)
-        state.queue.accept(candidate.known.id)
-        for problem in candidate.mapped.invalid[:1]:
+        problem = next(iter(candidate.mapped.invalid), None)
+        if problem is None:
+            state.queue.accept(candidate.known.id)
+        else:
             state.queue.reject(
                 candidate.known.id,
                 field=problem.field,

@@ -38,11 +38,11 @@ def pull(ctx: RunContext) -> None:
         list_all(ctx)
         return
     try:
-        has_more = True
+        has_more, directory = True, _Directory()
         while has_more:
             page = ctx.client.changes(after=position)
             ctx.reach(Point.PAGE_READ)
-            _queue_page(ctx, page)
+            _queue_page(ctx, page, directory)
             ctx.reach(Point.PAGE_QUEUED)
             position, has_more = page.last, page.has_more
     except CursorExpiredError:
@@ -148,43 +148,72 @@ def reject_answer(
     ctx.counts["rejected"] += 1
 
 
-def _queue_page(ctx: RunContext, page: models.ChangePage) -> None:
-    """Queue what a page says and move the cursor, in one transaction (CON-G1)."""
-    with ctx.store.read() as state:
-        known = {
-            change.connection: state.connections.find(change.connection) for change in page.changes
-        }
-    if any(_needs_listing(change, known[change.connection]) for change in page.changes):
-        # Details of new or revived connections stand in the list only.
-        for listed in ctx.client.connections():
-            with ctx.store.write(ctx.lease) as state:
-                for item in listed:
-                    if item.id in known:
-                        _take_over(ctx, state, item)
+def _queue_page(ctx: RunContext, page: models.ChangePage, directory: _Directory) -> None:
+    """Act on a page's endings, look up the rest, then queue it and move the cursor.
+
+    The cursor moves in the transaction that queues (CON-G1). Endings come first, because the list
+    may already show the consent that came after one.
+    """
     with ctx.store.write(ctx.lease) as state:
         for change in page.changes:
-            _queue_change(ctx, state, change)
+            known = state.connections.find(change.connection)
+            if known is not None and _is_news(change, known) and _ends(change):
+                endings.end(ctx, state, known, change.state)
+                state.connections.put_consent_feed(known.id, change.feed)
+    directory.take_over(ctx, page)
+    with ctx.store.write(ctx.lease) as state:
+        for change in page.changes:
+            known = state.connections.find(change.connection)
+            if known is not None and not _is_ended(known) and not _ends(change):
+                state.queue.mark(known.id)
         state.queue.advance(page.last)
     ctx.counts["changes"] += len(page.changes)
     ctx.progress.step(len(page.changes))
 
 
+class _Directory:
+    """The list of connections, read at most once for each page of the feed, and only if needed.
+
+    The feed names a connection and its state; grant, agreement and expiry stand in the list only.
+    """
+
+    def __init__(self) -> None:
+        self._listed: dict[str, models.Connection] = {}
+
+    def take_over(self, ctx: RunContext, page: models.ChangePage) -> None:
+        """Take over what the list says of the connections whose consent moved on this page."""
+        with ctx.store.read() as state:
+            moved = [
+                change
+                for change in page.changes
+                if not _ends(change)
+                and _needs_listing(change, state.connections.find(change.connection))
+            ]
+        if any(self._feed(change.connection) < change.feed for change in moved):
+            self._listed = {item.id: item for listed in ctx.client.connections() for item in listed}
+        with ctx.store.write(ctx.lease) as state:
+            for connection_id in sorted({change.connection for change in moved}):
+                if connection_id in self._listed:
+                    _take_over(ctx, state, self._listed[connection_id])
+                    state.connections.mark_stale(connection_id)
+
+    def _feed(self, connection_id: str) -> int:
+        listed = self._listed.get(connection_id)
+        return -1 if listed is None else listed.feed
+
+
+def _ends(change: models.Change) -> bool:
+    return change.state in models.ENDED_STATES
+
+
+def _is_news(change: models.Change, known: KnownConnection) -> bool:
+    return change.feed > known.consent_feed
+
+
 def _needs_listing(change: models.Change, known: KnownConnection | None) -> bool:
-    return known is None or (_is_ended(known) and change.state not in models.ENDED_STATES)
-
-
-def _queue_change(ctx: RunContext, state: StateTransaction, change: models.Change) -> None:
-    known = state.connections.find(change.connection)
-    if known is None or _is_ended(known):
-        return
-    if change.state in models.ENDED_STATES:
-        endings.end(ctx, state, known, change.state)
-        return
-    state.connections.put_state(known.id, change.state)
-    if change.kind != "data":
-        state.connections.mark_stale(known.id)
-    if change.state == models.ConnectionState.ACTIVE:
-        state.queue.mark(known.id)
+    if known is None:
+        return True
+    return _is_news(change, known) and (change.kind != "data" or change.state != known.state)
 
 
 def _take_over(ctx: RunContext, state: StateTransaction, listed: models.Connection) -> None:
@@ -235,7 +264,7 @@ def _note_terms(
         removed = (current.attributes or frozenset()) - grant.attributes
         if removed:
             endings.narrow(ctx, state, current, removed)
-        state.connections.put_grant(grant)
+        state.connections.put_grant(current, grant)
         state.queue.mark(known.id)
 
 

@@ -28,6 +28,7 @@ class KnownConnection:
     life: int
     checked_at: datetime | None
     is_stale: bool
+    consent_feed: int
 
     @property
     def is_active(self) -> bool:
@@ -77,6 +78,7 @@ class Connections:
             "agreement_id": listed.agreement.id,
             "agreement_version": listed.agreement.version,
             "agreement_sha256": listed.agreement.sha256,
+            "consent_feed": listed.feed,
         }
         if known is None:
             values |= {"epoch": 1, "life": 1, "is_stale": True}
@@ -86,25 +88,20 @@ class Connections:
             values["is_stale"] = True
         put(self.sql, connection, values)
 
-    def put_grant(self, grant: models.Grant) -> None:
+    def put_grant(self, known: KnownConnection, grant: models.Grant) -> None:
         """Take over what `/v1/grant` said; a change of terms raises the epoch."""
-        known = self.find(grant.connection)
-        values: dict[str, object] = {
-            "id": grant.connection,
-            "grant_id": grant.grant_id,
-            "state": grant.state,
-            "attributes": sorted(grant.attributes),
-            "expires_at": grant.expires_at,
-            "is_stale": False,
-            "agreement_id": grant.agreement.id,
-            "agreement_version": grant.agreement.version,
-            "agreement_sha256": grant.agreement.sha256,
-        }
-        if known is None:
-            values |= {"epoch": 1, "life": 1}
-        elif (known.agreement, known.attributes) != (grant.agreement, grant.attributes):
-            values["epoch"] = known.epoch + 1
-        put(self.sql, connection, values)
+        is_change = (known.agreement, known.attributes) != (grant.agreement, grant.attributes)
+        self._update(
+            known.id,
+            state=grant.state,
+            attributes=sorted(grant.attributes),
+            expires_at=grant.expires_at,
+            is_stale=False,
+            epoch=known.epoch + 1 if is_change else known.epoch,
+            agreement_id=grant.agreement.id,
+            agreement_version=grant.agreement.version,
+            agreement_sha256=grant.agreement.sha256,
+        )
 
     def put_state(self, connection_id: str, state: str) -> None:
         """Note a state that neither allows nor ends anything, such as a pause."""
@@ -119,6 +116,10 @@ class Connections:
     def mark_stale(self, connection_id: str) -> None:
         """Let the terms be asked for before anything is done."""
         self._update(connection_id, is_stale=True)
+
+    def put_consent_feed(self, connection_id: str, feed: int) -> None:
+        """Note that what the feed says of this consent was acted upon up to a number."""
+        self._update(connection_id, consent_feed=feed)
 
     def end(self, known: KnownConnection, state: str) -> None:
         """Close this life of a connection: planned writes and its key are void from now on."""
@@ -191,4 +192,5 @@ def _known(row: Row[tuple[object, ...]]) -> KnownConnection:
         life=row.life,
         checked_at=row.checked_at,
         is_stale=row.is_stale,
+        consent_feed=row.consent_feed,
     )

@@ -68,6 +68,8 @@ connection = Table(
     Column("life", Integer, nullable=False, default=1),
     Column("checked_at", UTCDateTime),  # when the server last said what this consent allows
     Column("is_stale", Boolean, nullable=False, default=True),  # ask /v1/grant before anything
+    # What the feed says of the consent up to this number is known already.
+    Column("consent_feed", BigInteger, nullable=False, default=0),
 )
 
 link = Table(
