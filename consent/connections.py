@@ -1,0 +1,284 @@
+"""What a person is shown of their connections: read-only, and without any key (D15).
+
+Everything here comes from plain rows and from signed texts, so that a vault that is locked can
+still be looked after: sharing is stopped without its passphrase (TAK-41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consent import notices, obligations, organisations, templates
+from consent.formats import canonical
+from consent.models import Agreement, AgreementVersion, Grant, Obligation, Organisation, Receipt
+from consent.models import Request as RequestRow
+from consent.vocabulary import AgreementState, RequestState
+from pds.catalogue import Wording
+from pds.errors import NotFoundError
+
+UNUSED_AFTER = timedelta(days=90)  # CUX-32
+_EAGER_SHARE = 0.8  # of the agreed fetches of a day (CUX-32)
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationView:
+    """Who receives: names in both languages, and where to ask."""
+
+    id: UUID
+    name: Wording
+    contact: str
+    address: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionView:
+    """What the organisation owes after the end; `state` may be `overdue`."""
+
+    state: str
+    asked_by_person: bool
+    due_at: datetime
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """One grant of an agreement: its event stream, and what was fetched with it."""
+
+    id: UUID
+    seq: int
+    last_read_at: datetime | None
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """An agreement as its person sees it.
+
+    `state` is what holds at the instant of asking: an agreement past its end is expired, also
+    before the worker has written that down.
+    """
+
+    agreement_id: UUID
+    organisation: OrganisationView
+    title: Wording
+    purpose: str
+    purpose_text: Wording
+    state: AgreementState
+    attributes: tuple[str, ...]
+    denied: tuple[str, ...]
+    data_from: Mapping[str, str]
+    duration: str
+    fetches_per_day: int
+    retention: Wording
+    retention_after_end: str
+    complaint: Wording
+    storage_location: str
+    recipients: tuple[str, ...]
+    agreement_sha256: str
+    notice_sha256: str
+    granted_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+    grants: tuple[GrantView, ...]
+    fetches_today: int
+    deletion: DeletionView | None
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether anything may still be read: the tab it stands in (CUX-27)."""
+        return not self.state.is_terminal
+
+    @property
+    def last_read_at(self) -> datetime | None:
+        """When data was last fetched; None: never."""
+        return max((each.last_read_at for each in self.grants if each.last_read_at), default=None)
+
+    @property
+    def reads(self) -> int:
+        """How many times data was fetched."""
+        return sum(each.reads for each in self.grants)
+
+    @property
+    def is_eager(self) -> bool:
+        """Tell whether today's fetches come near the agreed limit (CUX-32)."""
+        return self.is_current and self.fetches_today >= _EAGER_SHARE * self.fetches_per_day > 1
+
+    def is_unused(self, now: datetime) -> bool:
+        """Tell whether nobody has fetched anything for 90 days (CUX-32)."""
+        return self.is_current and (self.last_read_at or self.granted_at) + UNUSED_AFTER <= now
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalView:
+    """A request that was refused (CUX-23)."""
+
+    request_id: UUID
+    organisation: OrganisationView
+    title: Wording
+    purpose_text: Wording
+    refused_at: datetime
+    cools_until: datetime | None
+    receipt_id: UUID | None
+
+
+def of_vault(
+    session: Session, bucket: int, vault_id: UUID, *, now: datetime
+) -> list[ConnectionView]:
+    """Return all agreements of a person, the latest first."""
+    query = (
+        select(Agreement)
+        .where(Agreement.bucket == bucket, Agreement.vault_id == vault_id)
+        .order_by(Agreement.created_at.desc(), Agreement.id)
+    )
+    return _views(session, bucket, vault_id, session.scalars(query).all(), now)
+
+
+def get(
+    session: Session, bucket: int, vault_id: UUID, agreement_id: UUID, *, now: datetime
+) -> ConnectionView:
+    """Return one agreement of a person.
+
+    Raises:
+        NotFoundError: the vault has none of that id.
+    """
+    found = session.get(Agreement, (bucket, agreement_id))
+    if found is None or found.vault_id != vault_id:
+        raise NotFoundError
+    return _views(session, bucket, vault_id, [found], now)[0]
+
+
+def refusals(session: Session, bucket: int, vault_id: UUID) -> list[RefusalView]:
+    """Return the requests that a person refused, the latest first."""
+    query = (
+        select(RequestRow)
+        .where(
+            RequestRow.bucket == bucket,
+            RequestRow.vault_id == vault_id,
+            RequestRow.state == RequestState.REFUSED.value,
+        )
+        .order_by(RequestRow.decided_at.desc(), RequestRow.id)
+    )
+    rows = session.scalars(query).all()
+    given = dict(
+        session.execute(
+            select(Receipt.request_id, Receipt.id).where(
+                Receipt.bucket == bucket,
+                Receipt.vault_id == vault_id,
+                Receipt.agreement_id.is_(None),
+            )
+        ).tuples()
+    )
+    return [_refusal(session, row, given.get(row.id)) for row in rows]
+
+
+def notice(session: Session, sha256: str) -> dict[str, Any]:
+    """Return the text that was shown under a hash (CUX-25).
+
+    Raises:
+        NotFoundError: none of that hash was ever shown.
+    """
+    return notices.find(session, sha256)
+
+
+def _views(
+    session: Session,
+    bucket: int,
+    vault_id: UUID,
+    agreements: Sequence[Agreement],
+    now: datetime,
+) -> list[ConnectionView]:
+    ids = [agreement.id for agreement in agreements]
+    grants: dict[UUID, list[Grant]] = {}
+    for grant in session.scalars(
+        select(Grant)
+        .where(Grant.bucket == bucket, Grant.agreement_id.in_(ids))
+        .order_by(Grant.created_at)
+    ):
+        grants.setdefault(grant.agreement_id, []).append(grant)
+    owed: dict[UUID, Obligation] = {
+        each.agreement_id: each for each in obligations.of_vault(session, bucket, vault_id)
+    }
+    return [
+        _view(session, agreement, grants.get(agreement.id, []), owed.get(agreement.id), now)
+        for agreement in agreements
+    ]
+
+
+def _view(
+    session: Session,
+    agreement: Agreement,
+    grants: Iterable[Grant],
+    owed: Obligation | None,
+    now: datetime,
+) -> ConnectionView:
+    version = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
+    if version is None:
+        raise NotFoundError
+    document: Any = canonical.parse(version.document)
+    terms = templates.find(session, document["template_sha256"]).document
+    state = AgreementState(agreement.state)
+    if not state.is_terminal and agreement.expires_at <= now:
+        state = AgreementState.EXPIRED
+    today = int(now.timestamp()) // 86_400
+    found = list(grants)
+    return ConnectionView(
+        agreement_id=agreement.id,
+        organisation=_organisation(organisations.get(session, agreement.organisation_id)),
+        title=Wording(**terms["name"]),
+        purpose=document["purpose"],
+        purpose_text=Wording(**terms["purpose_text"]),
+        state=state,
+        attributes=tuple(document["attributes"]),
+        denied=tuple(document["denied"]),
+        data_from=dict(document["data_from"]),
+        duration=document["duration"],
+        fetches_per_day=int(document["fetches_per_day"]),
+        retention=Wording(**terms["retention"]["text"]),
+        retention_after_end=terms["retention"]["after_end"],
+        complaint=Wording(**terms["complaint"]),
+        storage_location=terms["storage_location"],
+        recipients=tuple(terms["recipients"]),
+        agreement_sha256=version.sha256,
+        notice_sha256=version.notice_sha256,
+        granted_at=agreement.created_at,
+        expires_at=agreement.expires_at,
+        ended_at=agreement.ended_at or (agreement.expires_at if state.is_terminal else None),
+        ended_by=agreement.ended_by,
+        grants=tuple(GrantView(row.id, row.seq, row.last_read_at, row.reads) for row in found),
+        fetches_today=sum(row.fetches_today for row in found if row.fetch_day == today),
+        deletion=_deletion(owed, now) if owed else None,
+    )
+
+
+def _refusal(session: Session, row: RequestRow, receipt_id: UUID | None) -> RefusalView:
+    terms = templates.find(session, row.template_sha256).document
+    return RefusalView(
+        request_id=row.id,
+        organisation=_organisation(organisations.get(session, row.organisation_id)),
+        title=Wording(**terms["name"]),
+        purpose_text=Wording(**terms["purpose_text"]),
+        refused_at=row.decided_at or row.seen_at,
+        cools_until=row.cools_until,
+        receipt_id=receipt_id,
+    )
+
+
+def _organisation(row: Organisation) -> OrganisationView:
+    return OrganisationView(
+        row.id, Wording(row.name_az, row.name_en), row.contact, row.address, row.standing
+    )
+
+
+def _deletion(owed: Obligation, now: datetime) -> DeletionView:
+    return DeletionView(
+        obligations.shown_state(owed, now), owed.asked_by_person, owed.due_at, owed.answered_at
+    )
