@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import version
 
+from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from api import problems, security
+from api import problems, security, web
+from api.oauth import views as oauth
+from api.resources import authentication, documentation, grants, health, organisations
+from api.resources import log as log_pages
+from api.resources.reading import CursorExpiredError, DeniedError
+from api.web.uploads import InMemoryRequest
 from api.wiring import EXTENSION, Wiring
 from pds.errors import PDSError
 
@@ -26,12 +33,31 @@ _HTTP_CODES = {
 def create_app(services: Wiring) -> Flask:
     """Make the application on wired services; the store must be at the newest schema."""
     app = Flask(__name__, static_folder=None)
+    app.request_class = InMemoryRequest
     app.extensions[EXTENSION] = services
+    app.extensions["pds_authorization"] = services.authorization
     app.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     security.register(app)
     app.register_error_handler(PDSError, problems.of_error)
     app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(OAuth2Error, authentication.refused)
+    app.register_error_handler(DeniedError, lambda error: problems.of_denial(error.reason))
+    app.register_error_handler(
+        CursorExpiredError, lambda _error: problems.problem("cursor-expired")
+    )
     app.register_error_handler(Exception, _last_resort)
+    issuer = services.settings.server.issuer
+    api = documentation.describe(app, issuer=issuer, version=version("personal-data-store"))
+    for blueprint in (grants.blueprint, organisations.blueprint):
+        api.register_blueprint(blueprint)
+    for plain in (
+        oauth.blueprint,
+        documentation.blueprint,
+        health.blueprint,
+        log_pages.blueprint,
+    ):
+        app.register_blueprint(plain)
+    web.register(app)
     return app
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from datetime import date
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
@@ -37,7 +38,7 @@ from pds.store import Store
 EXTENSION = "pds"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
     """What views and workers use; nothing else makes services."""
 
@@ -56,6 +57,10 @@ class Wiring:
     log_signer: Signer
     receipts: ReceiptIssuer
     authorization: Authorization
+
+    def today(self) -> date:
+        """Return the present day in UTC."""
+        return self.clock.now().date()
 
     def records(self, visitor: Visitor) -> RecordService:
         """Return the records of an unlocked visitor.

@@ -390,6 +390,7 @@ class AgreementService:
             purpose=notice["purpose"],
             actions=frozenset(Action(action) for action in ask.actions),
             attributes=frozenset(chosen),
+            denied=frozenset(denied),
             starts_at=starts_at,
             expires_at=expires_at,
             fetches_per_day=notice["access"]["fetches_per_day"],

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -155,16 +156,15 @@ class GrantKeys:
         )
         return box, canonical.sha256_hex(_terms_document(terms))
 
-    def open_terms(self, box: bytes) -> Terms:
-        """Invert `seal_terms`.
+    def open_terms(self, box: bytes) -> bytes:
+        """Return the canonical text of the sealed terms, for `read_terms`.
 
         Raises:
             DecryptionError: they are not the terms of this grant.
         """
-        text = open_box(
+        return open_box(
             derive(self.key, GRANT_TERMS), box, kind=Kind.TERMS, fields=self._terms_fields()
         )
-        return _read_terms(text)
 
     def _terms_fields(self) -> tuple[bytes, ...]:
         return (
@@ -232,6 +232,7 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "purpose": terms.purpose,
         "actions": [*sorted(action.value for action in terms.actions)],
         "attributes": [*sorted(terms.attributes)],
+        "denied": [*sorted(terms.denied)],
         "starts_at": rfc3339(terms.starts_at),
         "expires_at": rfc3339(terms.expires_at),
         "fetches_per_day": terms.fetches_per_day,
@@ -240,7 +241,16 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
     }
 
 
-def _read_terms(text: bytes) -> Terms:
+@lru_cache(maxsize=4096)
+def read_terms(text: bytes) -> Terms:
+    """Read the text of sealed terms.
+
+    Cached by the whole text, so a hit is what a fresh reading would give: it can be neither stale
+    nor another grant's (P-8).
+
+    Raises:
+        DecryptionError: it is no text of terms.
+    """
     found = canonical.parse(text)
     if not isinstance(found, dict):
         raise DecryptionError
@@ -253,6 +263,7 @@ def _read_terms(text: bytes) -> Terms:
             purpose=str(document["purpose"]),
             actions=frozenset(Action(one) for one in _list(document["actions"])),
             attributes=frozenset(_list(document["attributes"])),
+            denied=frozenset(_list(document["denied"])),
             starts_at=from_rfc3339(str(document["starts_at"])),
             expires_at=from_rfc3339(str(document["expires_at"])),
             fetches_per_day=int(str(document["fetches_per_day"])),

@@ -15,7 +15,7 @@ key can have sealed (P-9).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from consent.vocabulary import (
@@ -41,6 +41,7 @@ class Terms:
     purpose: str
     actions: frozenset[Action]
     attributes: frozenset[str]
+    denied: frozenset[str]  # asked for, and not agreed
     starts_at: datetime
     expires_at: datetime
     fetches_per_day: int
@@ -64,6 +65,10 @@ class Facts:
     expires_at: datetime
     fetches_today: int
     fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
+
+    def with_counted_fetch(self) -> Facts:
+        """Return the same facts for a follow-up page."""
+        return replace(self, fetch_is_counted=True)
 
 
 _AGREEMENT_DENIALS = {

@@ -55,10 +55,12 @@ _ONE = select(*_COLUMNS).where(
 class CollectionView:
     """What a grant sees of one collection.
 
-    `names` are the agreed attributes and the companions that go with them; `keep` filters and
-    coarsens a record's data; `from_value` is the fixed start of the agreed data range (P-26).
+    `agreed` are the agreed attributes, `names` those and the companions that go with them; `keep`
+    filters and coarsens a record's data; `from_value` is the fixed start of the agreed data range
+    (P-26).
     """
 
+    agreed: frozenset[str]
     names: frozenset[str]
     keep: Callable[[Mapping[str, object]], Data]
     range_field: str | None = None
@@ -164,7 +166,11 @@ def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int) -> Change | 
     data, changes = open_record(key, row.box, context)
     collection = view.collections[row.collection]
     visible = {name: changes[name] for name in collection.names if name in changes}
-    if not any(change[0] > base for change in visible.values()):
+    # A record that never held an agreed attribute is none of this reader's business, whatever
+    # happens to its companions.
+    if not any(change[0] > base for change in visible.values()) or not (
+        collection.agreed & visible.keys()
+    ):
         return None
     kept = collection.keep(data) if _in_range(collection, data) else {}
     # Whoever starts from nothing is not told of what is gone.

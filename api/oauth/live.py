@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
 from api.oauth.models import Token
-from consent.grants import GrantKeys, TokenBinding
+from consent.grants import GrantKeys, TokenBinding, read_terms
 from consent.models import Agreement, AgreementVersion, Grant, Organisation
 from consent.policy import Facts, Terms
 from consent.vocabulary import AgreementState, GrantState, Standing
@@ -44,7 +44,6 @@ _LIVE = (
         Grant.fetch_day,
         Grant.fetches_today,
         Grant.terms_box,
-        Grant.terms_sha256,
         Agreement.state.label("agreement_state"),
         Agreement.connection_id,
         AgreementVersion.sha256.label("agreement_sha256"),
@@ -101,6 +100,7 @@ class Opened:
 
     keys: GrantKeys
     terms: Terms
+    terms_text: bytes  # what filters are cached by: never a column's word for it (P-9)
     collection_keys: dict[tuple[str, int], bytes] = field(repr=False)
 
 
@@ -121,7 +121,6 @@ class LiveGrant:
     agreement_id: UUID
     agreement_version: int
     agreement_sha256: str
-    terms_sha256: str
     jkt: str
     epoch: int
     day: int
@@ -166,9 +165,11 @@ def find(
             "at", secret.selector, row.grant_id, row.client_id, row.jkt, row.token_expires_at
         )
         keys = GrantKeys.from_token(vault, binding, secret, row.token_wrap)
+        text = keys.open_terms(row.terms_box)
         opened = Opened(
             keys,
-            keys.open_terms(row.terms_box),
+            read_terms(text),
+            text,
             {
                 (one.collection, one.key_version): keys.open_collection(
                     Wrapped("collection", one.collection, one.key_version), one.collection_wrap
@@ -188,7 +189,6 @@ def find(
         agreement_id=row.agreement_id,
         agreement_version=row.agreement_version,
         agreement_sha256=row.agreement_sha256,
-        terms_sha256=row.terms_sha256,
         jkt=row.jkt,
         epoch=row.epoch,
         day=day,

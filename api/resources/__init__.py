@@ -1,0 +1,1 @@
+"""The JSON API: organisations, grants, auditors (flask-smorest, marshmallow)."""

@@ -1,0 +1,140 @@
+"""Who asks: the access token and the proof of its key, on every resource request (RFC 9449).
+
+The proof's `jti` is not recorded here: that is part of the write job that answers (P-7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from authlib.oauth2 import OAuth2Error
+from flask import Response, request
+from sqlalchemy.orm import Session
+
+from api import problems
+from api.oauth import live, stores
+from api.oauth.authorization import authorization
+from api.oauth.clients import ClientRecord
+from api.oauth.clients import get as get_client
+from api.oauth.ext import dpop_resource, protected_resource_rfc9728
+from api.oauth.ext.dpop_resource import InsufficientScopeError, InvalidTokenError
+from api.oauth.ext.dpop_rfc9449 import DPoPProof, InvalidDPoPProofError, target_url
+from api.oauth.ext.replay import DPOP_PROOF
+from api.oauth.live import LiveGrant
+from api.wiring import wiring
+from consent.organisations import get as get_organisation
+from consent.vocabulary import Standing
+from pds.crypto.secrets import TokenSecret, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A live grant token with a proof that holds; the proof is not used up yet."""
+
+    grant: LiveGrant
+    proof: DPoPProof
+
+    def use_proof(self, session: Session) -> None:
+        """Record the proof, in the transaction that answers.
+
+        Raises:
+            InvalidDPoPProofError: it was used before.
+        """
+        use_proof(session, self.grant.bucket, self.proof)
+
+
+def use_proof(session: Session, bucket: int, proof: DPoPProof) -> None:
+    """Record a proof once.
+
+    Raises:
+        InvalidDPoPProofError: it was used before.
+    """
+    until = datetime.fromtimestamp(proof.expires_at, UTC)
+    if not stores.insert_replay(session, bucket, DPOP_PROOF, proof.jkt, proof.replay_key(), until):
+        raise InvalidDPoPProofError("DPoP proof: used before")
+
+
+def grant_token() -> Presented:
+    """Return the live grant of the request's token.
+
+    Raises:
+        OAuth2Error: there is no token, it is not alive, or its key is not proved.
+    """
+    secret, proof = _token_and_proof()
+    services = wiring()
+    with services.uow.read() as session:
+        found = live.find(
+            session,
+            secret,
+            ids=services.ids,
+            deployment=services.keys.deployment,
+            now=services.clock.now(),
+        )
+    if found is None:
+        raise InvalidTokenError("the token is unknown, expired or revoked")
+    _require_key(found.jkt, proof)
+    return Presented(found, proof)
+
+
+def organisation_token(scope: str = "organisation") -> ClientRecord:
+    """Return the client of a client-credentials token, and use up its proof.
+
+    Raises:
+        OAuth2Error: there is no token, it is not alive, its key is not proved, or it is a
+            person's grant token.
+    """
+    secret, proof = _token_and_proof()
+    services = wiring()
+    tokens = authorization().service.tokens
+    found = tokens.find(secret.text(), "at")
+    if found is None:
+        raise InvalidTokenError("the token is unknown, expired or revoked")
+    _require_key(found.row.jkt, proof)
+    if found.grant is not None or scope not in found.row.scope.split():
+        raise InsufficientScopeError("a token of client credentials is needed")
+    client_id: UUID = found.row.client_id
+
+    def job(session: Session) -> ClientRecord:
+        use_proof(session, found.row.bucket, proof)
+        client = get_client(session, client_id)
+        if get_organisation(session, client.organisation_id).standing != Standing.GOOD:
+            raise InvalidTokenError("the organisation is not in good standing")
+        return ClientRecord(client.id, client.organisation_id, client.name)
+
+    return services.uow.write(job)
+
+
+def refused(error: OAuth2Error) -> Response:
+    """Answer a request without a good token: a problem document and a challenge."""
+    issuer = wiring().settings.server.issuer
+    metadata_url = protected_resource_rfc9728.metadata_url(f"{issuer}/v1")
+    status, headers = dpop_resource.refusal(error, resource_metadata=metadata_url)
+    code = "invalid-token" if status == 401 else "insufficient-scope"  # noqa: PLR2004 - HTTP
+    if status == 400:  # noqa: PLR2004 - HTTP
+        code = "malformed"
+    return problems.problem(code, detail=error.description or None, headers=dict(headers))
+
+
+def _token_and_proof() -> tuple[TokenSecret, DPoPProof]:
+    text = dpop_resource.presented_token(
+        request.headers.getlist("Authorization"), query=request.args
+    )
+    secret = parse(text, "at")
+    if secret is None:
+        raise InvalidTokenError("the token is malformed")
+    services = wiring()
+    proof = authorization().service.proofs.verify(
+        request.headers.getlist("DPoP"),
+        method=request.method,
+        url=target_url(services.settings.server.issuer, request.path),
+        now=int(services.clock.now().timestamp()),
+        access_token=text,
+    )
+    return secret, proof
+
+
+def _require_key(jkt: str | None, proof: DPoPProof) -> None:
+    if jkt != proof.jkt:
+        raise InvalidTokenError("the token belongs to another key")

@@ -1,0 +1,79 @@
+"""The API's description: OpenAPI 3.1, the data dictionary, and a rendered page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Flask, Response, request
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException
+
+from pds.catalogue import CATALOGUE
+
+blueprint = Blueprint("documentation", __name__)
+_OPENAPI = "3.1.0"
+
+
+class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+    """flask-smorest with the application's own error format."""
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Leave errors to the application: there is one error format (RFC 9457)."""
+        handler = self._app.handle_http_exception
+        response: Response = self._app.make_response(handler(error))
+        return response
+
+
+def describe(app: Flask, *, issuer: str, version: str) -> Api:
+    """Register the description; resources join through `register_blueprint`."""
+    app.config |= {
+        "API_TITLE": "Personal data store",
+        "API_VERSION": version,
+        "OPENAPI_VERSION": _OPENAPI,
+        "OPENAPI_URL_PREFIX": None,
+    }
+    flow = {"tokenUrl": f"{issuer}/oauth/token", "scopes": {}}
+    options: dict[str, Any] = {
+        "servers": [{"url": issuer}],
+        "info": {
+            "description": "Consented data, by agreement. Every answer with data names its log"
+            " entry in `PDS-Log-Entry`. Errors are problem details (RFC 9457).",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "components": {
+            "securitySchemes": {
+                "grantToken": {
+                    "type": "oauth2",
+                    "description": "DPoP-bound token of one person's grant (RFC 9449).",
+                    "flows": {
+                        "authorizationCode": flow
+                        | {"authorizationUrl": f"{issuer}/oauth/authorize"}
+                    },
+                },
+                "organisationToken": {
+                    "type": "oauth2",
+                    "description": "DPoP-bound token of client credentials; opens no data.",
+                    "flows": {
+                        "clientCredentials": flow
+                        | {"scopes": {"organisation": "The organisation's own affairs"}}
+                    },
+                },
+            }
+        },
+    }
+    return DescribedApi(app, spec_kwargs=options)
+
+
+@blueprint.get("/v1/catalogue")
+def catalogue() -> Response:
+    """Return the data dictionary: schemas, wording, kinds of personal data."""
+    locale = request.args.get("locale")
+    etag = f'"{CATALOGUE.sha256}{locale or ""}"'
+    response = Response(
+        orjson.dumps(CATALOGUE.public_description(locale)), mimetype="application/json"
+    )
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "public, max-age=300"
+    response.make_conditional(request)
+    return response

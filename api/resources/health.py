@@ -1,0 +1,28 @@
+"""Whether the process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.wiring import wiring
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def alive() -> Response:
+    """Answer as long as the process runs."""
+    return jsonify({"status": "ok"})
+
+
+@blueprint.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Answer 200 if the store answers, else 503."""
+    try:
+        with wiring().uow.read() as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return jsonify({"status": "the store does not answer"}), 503
+    return jsonify({"status": "ok"}), 200

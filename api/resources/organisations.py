@@ -1,0 +1,241 @@
+"""What an organisation token reaches: the organisation's own affairs, and no personal data."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+from flask.views import MethodView
+from flask_smorest import Blueprint
+from sqlalchemy.orm import Session
+
+from api import problems
+from api.oauth import clients
+from api.resources.authentication import organisation_token
+from api.schemas.organisations import (
+    ChangesQuerySchema,
+    ChangesSchema,
+    ConnectionsSchema,
+    ObligationSchema,
+    ObligationsQuerySchema,
+    ObligationsSchema,
+    OrganisationSchema,
+    PageQuerySchema,
+    TemplateSchema,
+    TemplatesSchema,
+)
+from api.wiring import wiring
+from consent import feeds, obligations, organisations, templates
+from consent.models import Obligation
+from consent.organisations import pairwise_subject
+from consent.templates import Template
+from consent.vocabulary import EventName
+from pds.clock import rfc3339
+from pds.errors import Issue, ValidationFailedError
+
+blueprint = Blueprint(
+    "organisations",
+    __name__,
+    url_prefix="/v1",
+    description="The organisation's own affairs: an organisation token",
+)
+_SECURITY: list[dict[str, list[str]]] = [{"organisationToken": []}]
+
+
+@blueprint.route("/organisation")
+class TheOrganisation(MethodView):
+    """Who the token speaks for."""
+
+    @blueprint.doc(security=_SECURITY, summary="Read your own entry")
+    @blueprint.response(200, OrganisationSchema)
+    def get(self) -> dict[str, Any]:
+        """Return the organisation and client of the token."""
+        client = organisation_token()
+        with wiring().uow.read() as session:
+            found = organisations.get(session, client.organisation_id)
+        return {
+            "id": found.id,
+            "name": {"az": found.name_az, "en": found.name_en},
+            "standing": found.standing,
+            "client": {"id": str(client.id), "name": client.name},
+        }
+
+
+@blueprint.route("/connections")
+class Connections(MethodView):
+    """Everyone who shares with the organisation, by pairwise pseudonym."""
+
+    @blueprint.doc(security=_SECURITY, summary="List connections")
+    @blueprint.arguments(PageQuerySchema, location="query", as_kwargs=True)
+    @blueprint.response(200, ConnectionsSchema)
+    def get(self, limit: int, cursor: str | None = None) -> dict[str, Any]:
+        """Return a page of connections, ended ones included."""
+        client, services = organisation_token(), wiring()
+        after = _uuid(cursor) if cursor else None
+        with services.uow.read() as session:
+            rows = feeds.connections(session, client.organisation_id, after=after, limit=limit + 1)
+            hashes = feeds.template_hashes(session, [row.template_id for row in rows])
+        page = rows[:limit]
+        return {
+            "connections": [
+                {
+                    "id": row.id,
+                    "sub": pairwise_subject(
+                        services.keys.pairwise, client.organisation_id, row.vault_id
+                    ),
+                    "agreement": {
+                        "id": str(row.agreement_id),
+                        "version": row.agreement_version,
+                        "sha256": row.agreement_sha256,
+                    },
+                    "template": {
+                        "id": str(row.template_id),
+                        "sha256": hashes[row.template_id],
+                    },
+                    "state": row.state,
+                    "grant_id": row.grant_id,
+                    "expires_at": rfc3339(row.expires_at),
+                    "feed": row.feed,
+                }
+                for row in page
+            ],
+            "next_cursor": str(page[-1].id) if len(rows) > limit else None,
+            "has_more": len(rows) > limit,
+        }
+
+
+@blueprint.route("/changes")
+class Changes(MethodView):
+    """Which connections changed."""
+
+    @blueprint.doc(security=_SECURITY, summary="Follow the organisation's feed")
+    @blueprint.arguments(ChangesQuerySchema, location="query", as_kwargs=True)
+    @blueprint.response(200, ChangesSchema)
+    def get(self, after: int, limit: int) -> dict[str, Any] | Response:
+        """Return what happened after a number: who, never what."""
+        client = organisation_token()
+        with wiring().uow.read() as session:
+            last = feeds.last_number(session, client.organisation_id)
+            rows = feeds.changes(session, client.organisation_id, after=after, limit=limit + 1)
+        if after > last:
+            # A number that was never given: the reader's state is of another time.
+            return problems.problem("cursor-expired")
+        page = rows[:limit]
+        return {
+            "changes": [
+                {
+                    "feed": row.number,
+                    "connection": row.connection_id,
+                    "kind": row.kind,
+                    "state": row.state,
+                }
+                for row in page
+            ],
+            "last": page[-1].number if page else after,
+            "has_more": len(rows) > limit,
+        }
+
+
+@blueprint.route("/templates")
+class Templates(MethodView):
+    """The organisation's agreement templates."""
+
+    @blueprint.doc(security=_SECURITY, summary="List published templates")
+    @blueprint.response(200, TemplatesSchema)
+    def get(self) -> dict[str, Any]:
+        """Return the published template versions."""
+        client = organisation_token()
+        with wiring().uow.read() as session:
+            found = templates.of_organisation(session, client.organisation_id)
+        return {"templates": [_template(template) for template in found]}
+
+    @blueprint.doc(security=_SECURITY, summary="Publish a signed template version")
+    @blueprint.response(201, TemplateSchema)
+    def post(self) -> dict[str, Any]:
+        """Publish a template that the organisation signed; the same bytes again change nothing."""
+        client, services = organisation_token(), wiring()
+        signed, now = request.get_json(), services.clock.now()
+        if not isinstance(signed, dict) or signed.get("organisation") != str(
+            client.organisation_id
+        ):
+            raise ValidationFailedError(
+                [Issue("organisation", "mismatch", "name your own organisation's id")]
+            )
+
+        def job(session: Session) -> Template:
+            keys = clients.signing_keys(session, client.organisation_id)
+            before = len(templates.of_organisation(session, client.organisation_id))
+            template = templates.publish(session, signed, keys=keys, now=now)
+            if len(templates.of_organisation(session, client.organisation_id)) != before:
+                services.log.append_deployment(session, EventName.TEMPLATE_PUBLISHED, at=now)
+            return template
+
+        return _template(services.uow.write(job))
+
+
+@blueprint.route("/obligations")
+class Obligations(MethodView):
+    """What the organisation owes."""
+
+    @blueprint.doc(security=_SECURITY, summary="List obligations")
+    @blueprint.arguments(ObligationsQuerySchema, location="query", as_kwargs=True)
+    @blueprint.response(200, ObligationsSchema)
+    def get(self, state: str, limit: int) -> dict[str, Any]:
+        """Return obligations, the most urgent first."""
+        client = organisation_token()
+        with wiring().uow.read() as session:
+            found = obligations.of_organisation(
+                session, client.organisation_id, state=state, limit=limit
+            )
+        return {"obligations": [_obligation(one) for one in found]}
+
+
+@blueprint.route("/obligations/<uuid:obligation_id>/confirmation")
+class Confirmation(MethodView):
+    """The answer to an obligation."""
+
+    @blueprint.doc(security=_SECURITY, summary="Confirm a deletion with a signed receipt")
+    @blueprint.response(200, ObligationSchema)
+    def post(self, obligation_id: UUID) -> dict[str, Any]:
+        """Record a deletion receipt, signed with one of the organisation's Ed25519 keys."""
+        client, services = organisation_token(), wiring()
+        with services.uow.read() as session:
+            keys = clients.signing_keys(session, client.organisation_id)
+        answered = services.obligations.confirm(
+            obligation_id,
+            organisation_id=client.organisation_id,
+            receipt=request.get_json(),
+            keys=keys,
+        )
+        return _obligation(answered)
+
+
+def _template(template: Template) -> dict[str, Any]:
+    return {
+        "id": template.id,
+        "version": template.version,
+        "sha256": template.sha256,
+        "document": template.document,
+    }
+
+
+def _obligation(owed: Obligation) -> dict[str, Any]:
+    return {
+        "id": owed.id,
+        "connection": owed.connection_id,
+        "agreement": {"id": str(owed.agreement_id)},
+        "kind": owed.kind,
+        "state": owed.state,
+        "requested_at": rfc3339(owed.created_at),
+        "due_at": rfc3339(owed.due_at),
+        "asked_by_person": owed.asked_by_person,
+    }
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as exc:
+        issue = Issue("cursor", "malformed", "use the `next_cursor` of the last page")
+        raise ValidationFailedError([issue]) from exc

@@ -1,0 +1,481 @@
+"""A consented read: two reads and one write job, and no data without its log entry (P-7, D9).
+
+    1  the live grant             api.resources.authentication, api.oauth.live
+    2  records after the cursor   pds.feed, filtered to the sealed terms
+    3  one write job              proof used up; grant still what was decided on; event and leaf
+
+Nothing that a person's vault holds leaves before (3) has committed. If the grant changed between
+decision and commit, the answer is thrown away.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from sqlalchemy import and_, bindparam, case, exists, or_, update
+from sqlalchemy.orm import Session
+
+from api.oauth.live import LiveGrant, Opened
+from api.resources.authentication import Presented
+from api.wiring import Wiring
+from consent import policy
+from consent.grants import read_terms
+from consent.log.entries import EntryRef, grant_stream, seal_private
+from consent.models import Grant, Organisation
+from consent.policy import Terms
+from consent.vocabulary import Action, DenialReason, EventName, GrantState, Standing
+from pds import feed
+from pds.catalogue import CATALOGUE
+from pds.crypto.labels import GRANT_ETAG, GRANT_RECORD_IDS, derive
+from pds.crypto.sealed_box import Kind, open_box, seal
+from pds.errors import DecryptionError, NotFoundError
+from pds.feed import Change, CollectionView, GrantView
+from pds.records import record_key
+
+PAGE_RECORDS = 100
+PAGE_RECORDS_MOST = 500
+FETCH_SECONDS = 900  # a first page and its follow-ups count once within this time (P-10)
+_VERSION_OFFSETS = 1 << 16
+
+_TAKE = (
+    update(Grant)
+    .where(
+        Grant.bucket == bindparam("b_bucket"),
+        Grant.id == bindparam("b_grant"),
+        Grant.state == GrantState.ACTIVE.value,
+        Grant.epoch == bindparam("b_epoch"),
+        Grant.expires_at > bindparam("b_now"),
+        or_(
+            bindparam("b_counted") == 0,
+            Grant.fetch_day != bindparam("b_day"),
+            Grant.fetches_today < bindparam("b_limit"),
+        ),
+        exists().where(
+            and_(
+                Organisation.id == bindparam("b_organisation"),
+                Organisation.standing == Standing.GOOD.value,
+            )
+        ),
+    )
+    .values(
+        seq=Grant.seq + 1,
+        last_read_at=bindparam("b_now"),
+        reads=Grant.reads + 1,
+        fetches_today=case(
+            (Grant.fetch_day == bindparam("b_day"), Grant.fetches_today + bindparam("b_counted")),
+            else_=bindparam("b_counted"),
+        ),
+        fetch_day=bindparam("b_day"),
+    )
+    .returning(Grant.seq)
+    .execution_options(synchronize_session=False)
+)
+
+
+class CursorExpiredError(Exception):
+    """The cursor is of another grant, agreement version or selection: list again (P-23)."""
+
+
+class ChangedError(Exception):
+    """The grant is no longer what was decided on: the job is rolled back."""
+
+
+class DeniedError(Exception):
+    """The release is refused, and the refusal is logged."""
+
+    def __init__(self, reason: DenialReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a reader is: up to date at `base`, within a fetch at `position`.
+
+    `fetch_started` is the second at which the fetch in progress began; 0: none is.
+    """
+
+    base: int = 0
+    position: int = 0
+    fetch_started: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes out once the entry is durable; `body` is None for 304."""
+
+    body: bytes | None = field(repr=False)
+    etag: str
+    entry: EntryRef
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads for grants."""
+
+    services: Wiring
+
+    def page(
+        self,
+        presented: Presented,
+        *,
+        collection: str | None,
+        cursor_text: str | None,
+        limit: int,
+        if_none_match: str | None,
+    ) -> Answer:
+        """Return the next page of the feed; without a cursor the snapshot from the beginning.
+
+        Raises:
+            CursorExpiredError: list again without a cursor.
+            DeniedError: not permitted; logged.
+            InvalidDPoPProofError: the proof was used before.
+        """
+        now = self.services.clock.now()
+        grant = presented.grant
+        cursor = self._open_cursor(cursor_text, grant, collection)
+        follows_up = 0 <= int(now.timestamp()) - cursor.fetch_started < FETCH_SECONDS
+        opened = self._decide(presented, collection, now, follows_up=follows_up)
+        view = self._view(grant, opened, collection)
+        with self.services.uow.read() as session:
+            page = feed.read_page(
+                session,
+                view,
+                base=cursor.base,
+                position=cursor.position,
+                upto=grant.vault_seq,
+                limit=limit,
+            )
+        content = self._content(
+            grant,
+            opened.terms,
+            view,
+            page.changes,
+            opened,
+            is_whole=cursor.base == 0 and not page.has_more and cursor.position == 0,
+        )
+        content["has_more"] = page.has_more
+        etag = _etag(opened, content)
+        is_known = if_none_match == etag
+        counted = bool(page.changes) and not follows_up and not is_known
+        entry = self._commit(
+            presented, opened, now, view, page.changes, delivered=not is_known, counted=counted
+        )
+        if is_known:
+            return Answer(None, etag, entry)
+        started = cursor.fetch_started if follows_up else int(now.timestamp())
+        following = (
+            Cursor(cursor.base, page.position, started)
+            if page.has_more
+            else Cursor(page.position, page.position)
+        )
+        content["next_cursor"] = self._seal_cursor(following, grant, collection)
+        return Answer(orjson.dumps(content), etag, entry)
+
+    def one(self, presented: Presented, collection: str, public_id: UUID) -> Answer:
+        """Return one record.
+
+        Raises:
+            NotFoundError: there is none that this grant sees; logged with count 0.
+            DeniedError: not permitted; logged.
+            InvalidDPoPProofError: the proof was used before.
+        """
+        now = self.services.clock.now()
+        opened = self._decide(presented, collection, now, follows_up=False)
+        view = self._view(presented.grant, opened, collection)
+        record_id = RecordNames(opened).inverse(public_id)
+        with self.services.uow.read() as session:
+            change = feed.read_one(session, view, record_id)
+        found = [change] if change else []
+        entry = self._commit(
+            presented, opened, now, view, found, delivered=True, counted=bool(found)
+        )
+        if change is None:
+            raise NotFoundError
+        content = self._content(presented.grant, opened.terms, view, found, opened, is_whole=False)
+        return Answer(orjson.dumps(content), _etag(opened, content), entry)
+
+    def deny(self, presented: Presented, reason: DenialReason) -> DeniedError:
+        """Log a refusal in a transaction of its own, and return what to raise."""
+        now, grant = self.services.clock.now(), presented.grant
+
+        def job(session: Session) -> None:
+            presented.use_proof(session)
+            seq = session.execute(
+                update(Grant)
+                .where(Grant.bucket == grant.bucket, Grant.id == grant.grant_id)
+                .values(seq=Grant.seq + 1)
+                .returning(Grant.seq)
+                .execution_options(synchronize_session=False)
+            ).scalar_one()
+            self.services.log.append(
+                session,
+                bucket=grant.bucket,
+                stream=grant_stream(grant.grant_id),
+                seq=seq,
+                name=EventName.DATA_READ_DENIED,
+                at=now,
+                vault_id=grant.vault_id,
+                grant_id=grant.grant_id,
+                client=grant.client_id,
+                agreement_sha256=grant.agreement_sha256,
+                outcome=reason.value,
+            )
+
+        self.services.uow.write(job)
+        return DeniedError(reason)
+
+    def _decide(
+        self, presented: Presented, collection: str | None, now: datetime, *, follows_up: bool
+    ) -> Opened:
+        grant = presented.grant
+        reason = policy.standing_denial(grant.facts, now=now)
+        if reason is None and grant.opened is None:
+            # Live by its row, and yet its token opens nothing: what the row says is not believed.
+            reason = DenialReason.CHANGED
+        if reason is None and grant.opened is not None:
+            facts = grant.facts.with_counted_fetch() if follows_up else grant.facts
+            terms = grant.opened.terms
+            wanted = [collection] if collection else terms.collections
+            reason = policy.decide(terms, facts, action=Action.READ, collections=wanted, now=now)
+        if reason is not None or grant.opened is None:
+            raise self.deny(presented, reason or DenialReason.CHANGED)
+        return grant.opened
+
+    def _view(self, grant: LiveGrant, opened: Opened, collection: str | None) -> GrantView:
+        views = _compiled(opened.terms_text, self.services.today)
+        if collection is not None:
+            views = {collection: views[collection]}
+        return GrantView(
+            deployment=self.services.keys.deployment,
+            bucket=grant.bucket,
+            vault_id=grant.vault_id,
+            collections=views,
+            record_keys={
+                held: record_key(key)
+                for held, key in opened.collection_keys.items()
+                if held[0] in views
+            },
+        )
+
+    def _commit(  # noqa: PLR0917 - step 3 of the read, private
+        self,
+        presented: Presented,
+        opened: Opened,
+        now: datetime,
+        view: GrantView,
+        changes: list[Change],
+        delivered: bool,  # noqa: FBT001 - as above
+        counted: bool,  # noqa: FBT001 - as above
+    ) -> EntryRef:
+        grant, terms = presented.grant, opened.terms
+        count = len(changes) if delivered else 0
+        private = seal_private(
+            {
+                "vault": str(grant.vault_id),
+                "records": [str(change.id) for change in changes] if delivered else [],
+            },
+            grant_key=opened.keys.audit_key,
+        )
+        parameters = {
+            "b_bucket": grant.bucket,
+            "b_grant": grant.grant_id,
+            "b_epoch": grant.epoch,
+            "b_now": now,
+            "b_counted": int(counted),
+            "b_day": grant.day,
+            "b_limit": terms.fetches_per_day,
+            "b_organisation": grant.organisation_id,
+        }
+
+        def job(session: Session) -> EntryRef:
+            presented.use_proof(session)
+            seq = session.execute(_TAKE, parameters).scalar_one_or_none()
+            if seq is None:
+                raise ChangedError
+            return self.services.log.append(
+                session,
+                bucket=grant.bucket,
+                stream=grant_stream(grant.grant_id),
+                seq=seq,
+                name=EventName.DATA_READ,
+                at=now,
+                private=private,
+                vault_id=grant.vault_id,
+                grant_id=grant.grant_id,
+                client=grant.client_id,
+                collections=sorted(view.collections),
+                purpose=terms.purpose,
+                agreement_sha256=terms.agreement_sha256,
+                count=count,
+            )
+
+        try:
+            return self.services.uow.write(job)
+        except ChangedError as exc:
+            raise self.deny(presented, DenialReason.CHANGED) from exc
+
+    def _content(  # noqa: PLR0917 - what an answer holds, private
+        self,
+        grant: LiveGrant,
+        terms: Terms,
+        view: GrantView,
+        changes: list[Change],
+        opened: Opened,
+        is_whole: bool,  # noqa: FBT001 - as above
+    ) -> dict[str, Any]:
+        names = RecordNames(opened)
+        return {
+            "grant_id": str(grant.grant_id),
+            "agreement": {"id": terms.agreement_id, "version": terms.agreement_version},
+            "records": [_record(change, names, grant.client_id) for change in changes],
+            "manifest": manifest(terms, frozenset(view.collections), changes, is_whole=is_whole),
+        }
+
+    def _seal_cursor(self, cursor: Cursor, grant: LiveGrant, collection: str | None) -> str:
+        text = orjson.dumps([cursor.base, cursor.position, cursor.fetch_started])
+        box = seal(
+            self.services.keys.cursor,
+            text.ljust(64),
+            kind=Kind.AT_REST,
+            key_version=1,
+            fields=_cursor_fields(grant, collection),
+        )
+        return base64.urlsafe_b64encode(box).rstrip(b"=").decode("ascii")
+
+    def _open_cursor(self, text: str | None, grant: LiveGrant, collection: str | None) -> Cursor:
+        if text is None:
+            return Cursor()
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            box = base64.b64decode(padded, altchars=b"-_", validate=True)
+            fields = _cursor_fields(grant, collection)
+            opened = open_box(self.services.keys.cursor, box, kind=Kind.AT_REST, fields=fields)
+        except (DecryptionError, binascii.Error, ValueError) as exc:
+            raise CursorExpiredError from exc
+        return Cursor(*orjson.loads(opened))
+
+
+class RecordNames:
+    """Record ids as one grant sees them: one AES-256 block under a key of its own (P-2)."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Derive the grant's key for ids."""
+        key = derive(opened.keys.key, GRANT_RECORD_IDS)
+        # One block, a permutation: ECB is what "one block" means, not a mode for data.
+        self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305 - as said
+
+    def public(self, record_id: UUID) -> UUID:
+        """Return the id that the organisation sees."""
+        encryptor = self._cipher.encryptor()
+        return UUID(bytes=encryptor.update(record_id.bytes) + encryptor.finalize())
+
+    def inverse(self, public_id: UUID) -> UUID:
+        """Return the vault's own id."""
+        decryptor = self._cipher.decryptor()
+        return UUID(bytes=decryptor.update(public_id.bytes) + decryptor.finalize())
+
+
+def manifest(
+    terms: Terms, collections: frozenset[str], changes: list[Change], *, is_whole: bool
+) -> dict[str, Any]:
+    """Return what was asked, agreed, delivered and withheld (P-25).
+
+    A function of the agreement and of what is delivered: a refused item is `not_agreed` whether
+    the vault has it or not, and only of an agreed one is it said that it is not filled in, and
+    only where the whole snapshot is in this answer.
+    """
+    agreed = sorted(name for name in terms.attributes if name.partition(".")[0] in collections)
+    denied = sorted(name for name in terms.denied if name.partition(".")[0] in collections)
+    delivered = {
+        qualified
+        for change in changes
+        for name in change.data
+        if (qualified := f"{change.collection}.{name}") in terms.attributes
+    }
+    withheld = [{"attribute": name, "reason": "not_agreed"} for name in denied]
+    if is_whole:
+        withheld += [
+            {"attribute": name, "reason": "not_filled_in"}
+            for name in agreed
+            if name not in delivered
+        ]
+    return {
+        "asked": sorted([*agreed, *denied]),
+        "agreed": agreed,
+        "delivered": sorted(delivered),
+        "withheld": withheld,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _compiled(terms_text: bytes, today: Callable[[], date]) -> Mapping[str, CollectionView]:
+    # Keyed by the terms themselves, never by a grant's id (P-8).
+    terms = read_terms(terms_text)
+    views = {}
+    for name in terms.collections:
+        collection = CATALOGUE.collection(name)
+        agreed = frozenset(
+            attribute.name
+            for attribute in collection.attributes.values()
+            if attribute.qualified_name in terms.attributes
+        )
+        views[name] = CollectionView(
+            names=agreed | collection.companions.keys(),
+            agreed=agreed,
+            keep=collection.compile_filter(terms.attributes, terms.coarsenings, today=today),
+            range_field=collection.range_field,
+            from_value=terms.data_from.get(name),
+        )
+    return views
+
+
+def _record(change: Change, names: RecordNames, client_id: UUID) -> dict[str, Any]:
+    public = names.public(change.id)
+    day = datetime.fromtimestamp(change.changed_second, UTC).strftime("%Y-%m-%dT00:00:00Z")
+    record: dict[str, Any] = {
+        "collection": change.collection,
+        "id": str(public),
+        # The grant's own number: it rises with what the grant may see, from a start that differs
+        # from grant to grant (P-2, P-22).
+        "version": public.int % _VERSION_OFFSETS + change.times_changed,
+        # To the day: an instant that two organisations both see would join their records.
+        "changed_at": day,
+        "deleted": change.deleted,
+        "author": {"kind": _author(change, client_id)},
+    }
+    if not change.deleted:
+        record["data"] = change.data
+    return record
+
+
+def _author(change: Change, client_id: UUID) -> str:
+    if change.author.kind == "owner":
+        return "owner"
+    return "you" if change.author.id == client_id else "organisation"
+
+
+def _etag(opened: Opened, content: Mapping[str, Any]) -> str:
+    key = derive(opened.keys.key, GRANT_ETAG)
+    digest = hmac.digest(key, orjson.dumps(content), "sha256")
+    return f'"{digest[:16].hex()}"'
+
+
+def _cursor_fields(grant: LiveGrant, collection: str | None) -> tuple[bytes, ...]:
+    return (
+        b"cursor",
+        grant.grant_id.bytes,
+        grant.agreement_id.bytes,
+        grant.agreement_version.to_bytes(4, "big"),
+        (collection or "").encode(),
+    )

@@ -1,0 +1,109 @@
+"""Shapes of what an organisation token reads and writes: no personal values in any."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+
+class PageQuerySchema(Schema):
+    """Keyset paging."""
+
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+    cursor = fields.String(validate=validate.Length(max=64))
+
+
+class ConnectionSchema(Schema):
+    """One person's agreement with this organisation under one template (P-29)."""
+
+    id = fields.UUID(required=True)
+    sub = fields.String(required=True)
+    agreement = fields.Dict(required=True)
+    template = fields.Dict(required=True)
+    state = fields.String(required=True)
+    grant_id = fields.UUID(required=True, allow_none=True)
+    expires_at = fields.String(required=True)
+    feed = fields.Integer(required=True)
+
+
+class ConnectionsSchema(Schema):
+    """A page of connections."""
+
+    connections = fields.List(fields.Nested(ConnectionSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+    has_more = fields.Boolean(required=True)
+
+
+class ChangesQuerySchema(Schema):
+    """Where in the organisation's feed to go on."""
+
+    after = fields.Integer(load_default=0, validate=validate.Range(0))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+
+
+class ChangeSchema(Schema):
+    """A connection that changed: who, never what."""
+
+    feed = fields.Integer(required=True)
+    connection = fields.UUID(required=True)
+    kind = fields.String(required=True, metadata={"enum": ["data", "consent"]})
+    state = fields.String(required=True)
+
+
+class ChangesSchema(Schema):
+    """A page of the organisation's feed."""
+
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    last = fields.Integer(required=True)
+    has_more = fields.Boolean(required=True)
+
+
+class ObligationsQuerySchema(Schema):
+    """Which obligations."""
+
+    state = fields.String(
+        load_default="due", validate=validate.OneOf(["due", "confirmed", "retained_with_basis"])
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+
+
+class ObligationSchema(Schema):
+    """What the organisation owes after the end of an agreement."""
+
+    id = fields.UUID(required=True)
+    connection = fields.UUID(required=True)
+    agreement = fields.Dict(required=True)
+    kind = fields.String(required=True)
+    state = fields.String(required=True)
+    requested_at = fields.String(required=True)
+    due_at = fields.String(required=True)
+    asked_by_person = fields.Boolean(required=True)
+
+
+class ObligationsSchema(Schema):
+    """Obligations, the most urgent first."""
+
+    obligations = fields.List(fields.Nested(ObligationSchema), required=True)
+
+
+class TemplateSchema(Schema):
+    """A published template version."""
+
+    id = fields.UUID(required=True)
+    version = fields.Integer(required=True)
+    sha256 = fields.String(required=True)
+    document = fields.Dict(required=True)
+
+
+class TemplatesSchema(Schema):
+    """The organisation's published templates."""
+
+    templates = fields.List(fields.Nested(TemplateSchema), required=True)
+
+
+class OrganisationSchema(Schema):
+    """The organisation that a token speaks for."""
+
+    id = fields.UUID(required=True)
+    name = fields.Dict(required=True)
+    standing = fields.String(required=True)
+    client = fields.Dict(required=True)
