@@ -9,13 +9,9 @@ import pytest
 from tests.support import needs
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
-from tests.support.stores import KINDS, Stores
+from tests.support.stores import STORES, Stores
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
-STORES = [
-    pytest.param(kind, marks=pytest.mark.postgresql) if kind == "postgresql" else kind
-    for kind in KINDS
-]
 
 
 def pytest_configure(config):

@@ -31,7 +31,9 @@ from consent.log.rows import insert_if_absent, replace_all
 from consent.log.tiles import BUNDLE_LEVEL, Tiles
 from consent.models import LogCheckpoint, LogEntry, LogPending, LogState, LogTile
 
-BATCH = 1_000
+# One tile. A larger batch is a third faster, but whoever writes to SQLite waits for it: measured
+# 30 ms for 256 leaves.
+BATCH = 256
 
 _Waiting = tuple[int, UUID, bytes]
 
@@ -108,7 +110,7 @@ def _take(session: Session, limit: int) -> list[_Waiting]:
         .returning(LogPending.bucket, LogPending.event_id, LogPending.commitment)
         .execution_options(synchronize_session=False)
     )
-    return sorted(((*row,) for row in taken), key=lambda waiting: waiting[1])
+    return sorted(((*row,) for row in taken), key=lambda waiting: waiting[1].int)
 
 
 def _grow(

@@ -25,11 +25,11 @@ class Tiles:
     """
 
     session: Session
-    _read: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _new: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def add(self, growth: Growth) -> None:
         """Answer with tiles that are about to be stored as if they were."""
-        self._read |= {(tile.level, tile.index): data for tile, data in growth.tiles.items()}
+        self._new |= {(tile.level, tile.index): data for tile, data in growth.tiles.items()}
 
     def read_tile(self, tile: TileId) -> bytes:
         """Return `tile.width` hashes of 32 bytes."""
@@ -40,10 +40,10 @@ class Tiles:
         return self._start(BUNDLE_LEVEL, bundle.index, bundle.width * _BUNDLED_ENTRY_BYTES)
 
     def _start(self, level: int, index: int, length: int) -> bytes:
-        data = self._read.get((level, index))
+        data = self._new.get((level, index))
         if data is None:
             query = select(LogTile.data).where(LogTile.level == level, LogTile.index == index)
-            data = self._read[level, index] = self.session.execute(query).scalar() or b""
+            data = self.session.execute(query).scalar() or b""
         if len(data) < length:
             raise MalformedError(f"the tile at level {level}, index {index} is missing or short")
         return data[:length]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,12 +9,15 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import update
 
+from consent.formats.canonical import canonical_bytes, sha256_hex
 from consent.log.entries import EntryRef, EventLog, grant_stream, seal_private
 from consent.models import Agreement, AgreementVersion, Grant
+from pds.clock import rfc3339
 from pds.events import VaultRef
 from pds.ids import VaultId, new_bucket, random_uuid
 from pds.models import Vault
 
+PURPOSE = "service_provision"
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -52,6 +54,7 @@ class Shared:
     client_id: UUID
     bucket: int
     vault_id: UUID
+    agreement_sha256: str
 
 
 def add_person(uow, *, at: datetime = START) -> Person:
@@ -75,6 +78,13 @@ def add_grant(
 ) -> Shared:
     """Make an agreement with one version, and its grant."""
     bucket, vault_id = person.ref.bucket, person.ref.id
+    expires_at = at + timedelta(days=30)
+    document = {
+        "id": random_uuid().hex,
+        "attributes": list(attributes),
+        "purpose": PURPOSE,
+        "expires_at": rfc3339(expires_at),
+    }
     shared = Shared(
         grant_id=random_uuid(),
         agreement_id=random_uuid(),
@@ -83,6 +93,7 @@ def add_grant(
         client_id=random_uuid(),
         bucket=bucket,
         vault_id=vault_id,
+        agreement_sha256=sha256_hex(document),
     )
     common = {
         "bucket": bucket,
@@ -90,7 +101,7 @@ def add_grant(
         "organisation_id": shared.organisation_id,
         "client_id": shared.client_id,
         "created_at": at,
-        "expires_at": at + timedelta(days=30),
+        "expires_at": expires_at,
     }
 
     def job(session):
@@ -110,8 +121,8 @@ def add_grant(
                 bucket=bucket,
                 agreement_id=shared.agreement_id,
                 version=1,
-                sha256="0" * 64,
-                document=json.dumps({"attributes": list(attributes)}).encode(),
+                sha256=shared.agreement_sha256,
+                document=canonical_bytes(document),
                 signature="",
                 notice_sha256="0" * 64,
                 created_at=at,
@@ -128,6 +139,8 @@ def add_grant(
                 seq=0,
                 terms_box=b"",
                 terms_sha256="0" * 64,
+                fetch_day=0,
+                fetches_today=0,
                 reads=0,
             )
         )
@@ -144,6 +157,8 @@ def log_event(session, shared: Shared, events: EventLog, name: str, **more) -> E
         .values(seq=Grant.seq + 1)
         .returning(Grant.seq)
     ).scalar_one()
+    more.setdefault("agreement_sha256", shared.agreement_sha256)
+    more.setdefault("purpose", PURPOSE)
     more.setdefault("private", seal_private({"address": "192.0.2.7"}, grant_key=bytes(32)))
     return events.append(
         session,

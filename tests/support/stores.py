@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine
 
 from api import schema
@@ -17,7 +18,8 @@ from pds.ids import random_uuid
 from pds.settings import DatabaseSettings, ServerSettings, Settings
 from tests.support.postgresql import Cluster
 
-KINDS = ("sqlite", "postgresql")
+# Parameters of a fixture that gives a store of each kind.
+STORES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 _TEMPLATE = "pds_template"
 
 

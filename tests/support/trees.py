@@ -11,8 +11,8 @@ from consent.log import leases
 from consent.log.integrator import integrate
 from pds.ids import random_uuid
 from tests.support.events import START
+from tests.support.receipt_samples import ORIGIN
 
-ORIGIN = "log.example/pds"
 LASTS = timedelta(seconds=10)
 
 

@@ -1,0 +1,179 @@
+"""Evidence: a bundle of events, proofs, receipts and terms that anyone checks offline (LOG-25).
+
+A bundle holds whole streams from their first event, because only then can a stranger see that a
+read came after a consent. It ends where the signed tree ends. An event whose leaf is neither in the
+tree nor waiting for it is missing from the bundle, and its number with it: the verifier names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from uuid import UUID
+
+from sqlalchemy import and_, select, tuple_
+from sqlalchemy.orm import Session
+
+from consent.errors import LogInconsistentError
+from consent.formats.bundle import (
+    Bundle,
+    BundleEntry,
+    ConsistencyProof,
+    Hints,
+    PrivateOpening,
+    assemble,
+)
+from consent.formats.canonical import JSONValue, parse
+from consent.formats.merkle import consistency_proof
+from consent.log.entries import DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM, grant_stream
+from consent.log.reader import LoggedEvent, SignedTree, signed_tree, stream_events
+from consent.models import AgreementVersion, Event, Grant, LogPending, Receipt
+from pds.events import vault_stream
+
+_CHUNK = 500  # parameters of one statement
+
+OpenPrivate = Callable[[LoggedEvent], PrivateOpening | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream and the bucket it is kept in."""
+
+    bucket: int
+    name: str
+
+
+DEPLOYMENT = Stream(DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM)
+
+
+def streams_of_grant(bucket: int, grant_id: UUID) -> list[Stream]:
+    """Return the one stream of a grant."""
+    return [Stream(bucket, grant_stream(grant_id))]
+
+
+def streams_of_vault(session: Session, bucket: int, vault_id: UUID) -> list[Stream]:
+    """Return the vault's own stream and those of all its grants, ended ones included."""
+    query = select(Grant.id).where(Grant.bucket == bucket, Grant.vault_id == vault_id)
+    grants = [Stream(bucket, grant_stream(found)) for found in session.scalars(query)]
+    return [Stream(bucket, vault_stream(vault_id)), *grants]
+
+
+def streams_of_organisation(session: Session, organisation_id: UUID) -> list[Stream]:
+    """Return the streams of all grants that an organisation ever had."""
+    query = select(Grant.bucket, Grant.id).where(Grant.organisation_id == organisation_id)
+    return [Stream(bucket, grant_stream(found)) for bucket, found in session.execute(query)]
+
+
+def streams_of_period(session: Session, since: datetime, until: datetime) -> list[Stream]:
+    """Return the streams in which something happened from `since` to before `until`."""
+    query = select(Event.bucket, Event.stream).where(Event.at >= since, Event.at < until)
+    return [Stream(bucket, name) for bucket, name in session.execute(query.distinct())]
+
+
+def build_bundle(
+    session: Session,
+    streams: Iterable[Stream],
+    *,
+    hints: Hints | None = None,
+    pinned_sizes: Sequence[int] = (),
+    open_private: OpenPrivate | None = None,
+) -> Bundle:
+    """Return the evidence of whole streams, with the receipts and terms that they cite.
+
+    Args:
+        session: of a read transaction.
+        streams: from the functions above.
+        hints: keys that travel along; a verifier trusts its own (P-34).
+        pinned_sizes: sizes of trees that readers may have seen, each to be proved consistent.
+        open_private: given by an owner who holds the keys; an auditor's bundle has none.
+
+    Raises:
+        NotFoundError: nothing is signed yet.
+    """
+    tree = signed_tree(session)
+    size = tree.checkpoint.size
+    ordered = sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
+    events = [event for stream in ordered for event in _signed(session, stream, size)]
+    cited = {(event.ref.stream, event.ref.seq) for event in events}
+    return assemble(
+        origin=tree.checkpoint.origin,
+        checkpoint=tree.note,
+        entries=sorted(_entries(events, tree, open_private), key=lambda entry: entry.index),
+        receipts=list(_receipts(session, events, cited)),
+        agreements=list(_agreements(session, events)),
+        consistency=[
+            ConsistencyProof(old, size, tuple(consistency_proof(tree.read, old, size)))
+            for old in sorted(set(pinned_sizes))
+            if old <= size
+        ],
+        hints=hints,
+    )
+
+
+def _signed(session: Session, stream: Stream, size: int) -> Iterator[LoggedEvent]:
+    # Up to the first event that still waits. One that is missing for any other reason does not end
+    # the stream: what comes after it stays in, so that the gap shows.
+    events = list(stream_events(session, stream.bucket, stream.name))
+    unplaced = [event.id for event in events if event.index is None]
+    query = select(LogPending.event_id).where(
+        LogPending.bucket == stream.bucket, LogPending.event_id.in_(unplaced)
+    )
+    waiting = set(session.scalars(query)) if unplaced else set()
+
+    def settled(event: LoggedEvent) -> bool:
+        return event.id not in waiting and (event.index is None or event.index < size)
+
+    return takewhile(settled, events)
+
+
+def _entries(
+    events: Iterable[LoggedEvent], tree: SignedTree, open_private: OpenPrivate | None
+) -> Iterator[BundleEntry]:
+    for event in events:
+        if event.index is not None and event.opening is not None:
+            private = open_private(event) if open_private is not None else None
+            proof = tuple(tree.inclusion(event.index))
+            yield BundleEntry(event.index, proof, event.opening, private)
+
+
+def _receipts(
+    session: Session, events: Sequence[LoggedEvent], cited: set[tuple[str, int]]
+) -> Iterator[dict[str, JSONValue]]:
+    owners = sorted({(event.bucket, event.vault_id) for event in events if event.vault_id})
+    for start in range(0, len(owners), _CHUNK):
+        query = (
+            select(Receipt.document, Receipt.stream, Receipt.stream_seq)
+            .where(tuple_(Receipt.bucket, Receipt.vault_id).in_(owners[start : start + _CHUNK]))
+            .order_by(Receipt.bucket, Receipt.id)
+        )
+        for document, stream, seq in session.execute(query):
+            if (stream, seq) in cited:
+                yield _object(document)
+
+
+def _agreements(session: Session, events: Sequence[LoggedEvent]) -> Iterator[dict[str, JSONValue]]:
+    cited = {event.opening.pub.agreement_sha256 for event in events if event.opening is not None}
+    grants = sorted({(event.bucket, event.grant_id) for event in events if event.grant_id})
+    found: dict[str, bytes] = {}
+    for start in range(0, len(grants), _CHUNK):
+        same_agreement = and_(
+            AgreementVersion.bucket == Grant.bucket,
+            AgreementVersion.agreement_id == Grant.agreement_id,
+        )
+        query = (
+            select(AgreementVersion.sha256, AgreementVersion.document)
+            .join(Grant, same_agreement)
+            .where(tuple_(Grant.bucket, Grant.id).in_(grants[start : start + _CHUNK]))
+        )
+        found |= {row.sha256: row.document for row in session.execute(query)}
+    for sha256 in sorted(found.keys() & cited):
+        yield _object(found[sha256])
+
+
+def _object(document: bytes) -> dict[str, JSONValue]:
+    value = parse(document)
+    if not isinstance(value, dict):
+        raise LogInconsistentError("a document is no JSON object")
+    return value
