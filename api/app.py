@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib.metadata import version
 
 from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
@@ -16,6 +15,7 @@ from api.resources import log as log_pages
 from api.resources.reading import CursorExpiredError, DeniedError
 from api.web.uploads import InMemoryRequest
 from api.wiring import EXTENSION, Wiring
+from pds import __version__
 from pds.errors import PDSError
 
 _logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def create_app(services: Wiring) -> Flask:
     )
     app.register_error_handler(Exception, _last_resort)
     issuer = services.settings.server.issuer
-    api = documentation.describe(app, issuer=issuer, version=version("personal-data-store"))
+    api = documentation.describe(app, issuer=issuer, version=__version__)
     for blueprint in (grants.blueprint, organisations.blueprint):
         api.register_blueprint(blueprint)
     for plain in (
