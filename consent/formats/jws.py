@@ -43,15 +43,6 @@ def sign(
     return {**document, PROOF: {"jws": f"{header}..{b64u(signature)}"}}
 
 
-def key_id(document: object, *, typ: str) -> str:
-    """Return the id of the key that a document claims to be signed by; nothing is verified.
-
-    Raises:
-        MalformedError: the document is not signed in this form, or is of another kind.
-    """
-    return _open_proof(document, typ)[1]
-
-
 def verify(document: object, keys: Mapping[str, bytes], *, typ: str) -> dict[str, JSONValue]:
     """Verify a document's proof and return the document without it.
 

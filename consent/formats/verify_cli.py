@@ -171,5 +171,5 @@ def _in_words(report: Report) -> str:
     return "\n".join([*(line.rstrip() for line in lines), report.verdict.value]) + "\n"
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - tested in a process of its own
     sys.exit(main())

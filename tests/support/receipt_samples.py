@@ -68,9 +68,7 @@ def receipt_facts(
                 purpose_text="To reach you about your account",
                 legal_basis="dpv:ExpressedConsent",
                 personal_data=(
-                    PersonalData(
-                        kind="pd:EmailAddress", attribute="contact.email", required=True
-                    ),
+                    PersonalData(kind="pd:EmailAddress", attribute="contact.email", required=True),
                     PersonalData(
                         kind="pd:BirthDate",
                         attribute="profile.birth_date",
@@ -98,7 +96,8 @@ def receipt_facts(
         grant_ids=("6f1c1f1e-0000-4000-8000-0000000000dd",),
         denied_attributes=("contact.phone",),
         obligations=(
-            () if kind is ReceiptKind.GIVEN else
-            (Obligation(kind="delete", due_at="2026-04-05T09:00:00Z", state="due"),)
+            ()
+            if kind is ReceiptKind.GIVEN
+            else (Obligation(kind="delete", due_at="2026-04-05T09:00:00Z", state="due"),)
         ),
     )

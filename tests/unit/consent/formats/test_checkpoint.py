@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from consent.formats.cosignature import Cosigner, CosignatureVerifier, cosigned_at
+from consent.formats.cosignature import CosignatureVerifier, Cosigner, cosigned_at
 from consent.formats.errors import FormatError, MalformedError, VerificationError
 from consent.formats.note import Signer, Verifier, open_note, sign
 from consent.formats.trust import Trust
@@ -54,7 +54,7 @@ def test_extension_lines_are_kept():
         "a\n1\n" + "A" * 43 + "=",
         "\n1\n" + "A" * 43 + "=\n",
         "a\n1\n" + "A" * 43 + "=\n\n",
-        "a\n١\n" + "A" * 43 + "=\n",
+        "a\n\u0661\n" + "A" * 43 + "=\n",
     ],
     ids=repr,
 )
@@ -71,6 +71,7 @@ def test_what_is_no_checkpoint_is_refused(text):
         Checkpoint("a", -1, bytes(32)),
         Checkpoint("a", 1, bytes(31)),
         Checkpoint("a", 1, bytes(32), ("",)),
+        Checkpoint("a", 1, bytes(32), ("one\ntwo",)),
     ],
     ids=repr,
 )

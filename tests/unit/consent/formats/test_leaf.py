@@ -104,9 +104,7 @@ def test_public_and_private_part_cannot_be_exchanged():
 
 def test_an_entry_of_another_version_does_not_open():
     with pytest.raises(VerificationError):
-        open_public(
-            b"\x02" + LEAF.entry[1:], PUB.to_dict(), r_pub=R_PUB, c_priv=LEAF.c_priv
-        )
+        open_public(b"\x02" + LEAF.entry[1:], PUB.to_dict(), r_pub=R_PUB, c_priv=LEAF.c_priv)
 
 
 def test_equal_events_have_different_entries():

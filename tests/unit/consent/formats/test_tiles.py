@@ -76,7 +76,7 @@ def test_paths_are_written_and_read_as_the_specification_says(path):
         "tile/0/001/002",
         "tile/-1/000",
         "tile/8/0/000",
-        "tile/entries/٠٠٠",
+        "tile/entries/\u0660\u0660\u0660",
         "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
         "tile/0/000\n",
         "",
