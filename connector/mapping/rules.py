@@ -109,7 +109,7 @@ def _value(rule: MapRule, document: Mapping[str, object]) -> Value:
     found = rule.expression.evaluate(document)
     if isinstance(found, dict):
         members = {name: _scalar(value) for name, value in found.items()}
-        return members if any(value is not None for value in members.values()) else None
+        return {name: value for name, value in members.items() if value is not None} or None
     value = _scalar(found)
     for name in rule.transforms:
         if value is None:

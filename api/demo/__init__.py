@@ -1,0 +1,1 @@
+"""What a demonstration needs beside the server itself."""
