@@ -175,7 +175,7 @@ def refusals(session: Session, bucket: int, vault_id: UUID) -> list[RefusalView]
                 Receipt.vault_id == vault_id,
                 Receipt.agreement_id.is_(None),
             )
-        ).tuples()
+        )
     )
     return [_refusal(session, row, given.get(row.id)) for row in rows]
 

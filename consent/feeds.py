@@ -99,7 +99,7 @@ def template_hashes(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
         .where(TemplateVersion.id.in_(ids))
         .order_by(TemplateVersion.version)
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).all())
 
 
 def changes(session: Session, organisation_id: UUID, *, after: int, limit: int) -> list[ChangeRow]:
@@ -121,7 +121,7 @@ def changes(session: Session, organisation_id: UUID, *, after: int, limit: int) 
         .order_by(FeedEntry.number)
         .limit(limit)
     )
-    return [ChangeRow(*row) for row in session.execute(query).tuples()]
+    return [ChangeRow(*row) for row in session.execute(query).all()]
 
 
 def last_number(session: Session, organisation_id: UUID) -> int:
@@ -138,7 +138,7 @@ def _grants(
         .where(Grant.organisation_id == organisation_id, Grant.agreement_id.in_(agreements))
         .order_by(Grant.created_at)
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).all())
 
 
 def _feeds(
@@ -152,4 +152,4 @@ def _feeds(
         )
         .group_by(FeedEntry.connection_id)
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).all())

@@ -255,7 +255,7 @@ def due_for_rotation(session: Session, vault: VaultRef) -> dict[str, int]:
         CollectionKey.is_current.is_(True),
         CollectionKey.rotation_due.is_(True),
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).all())
 
 
 def rotate(

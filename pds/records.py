@@ -171,7 +171,7 @@ class RecordService:
             .group_by(Record.collection)
         )
         with self.store.read() as session:
-            found = dict(session.execute(query).tuples())
+            found = dict(session.execute(query).all())
         return {name: found.get(name, 0) for name in CATALOGUE.collections}
 
     def get(self, record_id: UUID) -> Opened:
@@ -524,7 +524,7 @@ def _current_key_versions(session: Session, vault: VaultRef) -> Mapping[str, int
         CollectionKey.vault_id == vault.id,
         CollectionKey.is_current.is_(True),
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).all())
 
 
 def change_instant(change: list[int]) -> datetime:

@@ -24,6 +24,7 @@ _LABELS = (
 _FULL_DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:T.*)?\Z")
 _YEARLESS_DATE = re.compile(r"--\d{2}-?\d{2}")
 _NAMES_IN_A_NOTE = 10
+MAX_CARD_LINES = 1_000
 _APPLE_LABEL = re.compile(r"_\$!<(.*)>!\$_\Z")
 
 
@@ -79,7 +80,26 @@ class Card:
 
     position: Position
     lines: list[ContentLine] = field(default_factory=list)
+    size: int = 0
     _taken: set[str] = field(default_factory=set)
+    _apple_labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, line: ContentLine) -> None:
+        """Add a property; beyond `MAX_CARD_LINES` only their number is kept.
+
+        Else a single card could hold a million phone numbers, each to be parsed.
+        """
+        self.size += 1
+        if self.size <= MAX_CARD_LINES:
+            self.lines.append(line)
+        if line.name == "X-ABLABEL" and self.size <= MAX_CARD_LINES:
+            match = _APPLE_LABEL.match(line.text())
+            self._apple_labels[line.group] = match[1] if match else line.text()
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether properties had to be left out."""
+        return self.size > MAX_CARD_LINES
 
     def take(self, name: str, findings: Findings) -> Iterator[ContentLine]:
         """Yield the readable, non-empty properties of one name; of alternatives the first."""
@@ -205,13 +225,7 @@ class Card:
         return "other" if self._apple_label(line) else None
 
     def _apple_label(self, line: ContentLine) -> str | None:
-        if not line.group:
-            return None
-        for other in self.lines:
-            if other.name == "X-ABLABEL" and other.group == line.group:
-                match = _APPLE_LABEL.match(other.text())
-                return match[1] if match else other.text()
-        return None
+        return self._apple_labels.get(line.group)
 
 
 def _preferred(line: ContentLine) -> bool:

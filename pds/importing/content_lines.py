@@ -18,6 +18,7 @@ from pds.errors import LimitExceededError
 from pds.importing.charsets import decode, without_bom
 
 MAX_LINES = 1_000_000
+MAX_HEADER_BYTES = 2_000
 
 _NAME = re.compile(r"(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_-]+)\Z")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/=\t ]+\Z")
@@ -118,7 +119,8 @@ def _is_end(line: bytes) -> bool:
 
 def _parse(number: int, line: bytes, version: str) -> ContentLine | UnreadableLine:
     colon = _colon(line)
-    if colon < 0:
+    # No program writes a header this long; one of megabytes would take hours to take apart.
+    if not 0 < colon <= MAX_HEADER_BYTES:
         return UnreadableLine(number)
     header = line[:colon].decode("ascii", "replace")
     name, *written = _split_quoted(header)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pds.errors import LimitExceededError
 from pds.importing.results import MAX_DEPTH, unusable_file
 
-MAX_ELEMENTS = 1_000_000
+MAX_TAGS = 1_500_000
 
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|lt|gt|amp|quot|apos|nbsp);")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'", "nbsp": " "}
@@ -62,11 +62,12 @@ def read_tags(text: str) -> Element:
     Raises:
         ValidationFailedError: it ends inside a tag or before its root is closed, or declares a
             document type.
-        LimitExceededError: it is nested too deep or holds too many elements.
+        LimitExceededError: it is nested too deep or holds too many tags.
     """
+    if text.count("<") > MAX_TAGS:
+        raise LimitExceededError(f"more than {MAX_TAGS} tags in one file")
     document = Element("")
     stack = [document]
-    elements = 0
     for kind, content in _tokens(text):
         if kind == "text":
             # Blank text is layout; kept, it would make every aggregate look like a value.
@@ -82,9 +83,8 @@ def read_tags(text: str) -> Element:
             stack[-1].children.append(opened)
             if kind == "open":
                 stack.append(opened)
-            elements += 1
-            if len(stack) > MAX_DEPTH or elements > MAX_ELEMENTS:
-                raise LimitExceededError("the file is nested too deep or holds too many elements")
+            if len(stack) > MAX_DEPTH:
+                raise LimitExceededError(f"tags nested more than {MAX_DEPTH} deep")
     if len(stack) > 1 or len(document.children) != 1:
         raise unusable_file("truncated")
     return document.children[0]

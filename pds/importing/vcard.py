@@ -46,13 +46,15 @@ def read_vcard(data: bytes, *, own_card: bool) -> ImportResult:
     cards = sorted(_cards(data, findings), key=lambda card: card.position.number)
     if not cards:
         raise unusable_file("not_this_format", FORMAT)
-    if own_card:
-        _read_own_card(cards[0], findings)
-        for surplus in cards[1:]:
-            findings.refuse(surplus.position, "only_first_card")
-    else:
-        for card in cards:
+    for card in cards:
+        if card.is_too_long:
+            findings.refuse(card.position, "card_too_long")
+        elif not own_card:
             _read_contact(card, findings)
+        elif card is cards[0]:
+            _read_own_card(card, findings)
+        else:
+            findings.refuse(card.position, "only_first_card")
     return findings.result()
 
 
@@ -70,7 +72,7 @@ def _cards(data: bytes, findings: Findings) -> Iterator[Card]:
         elif line.name == "END" and _is_vcard(line.value) and open_cards:
             yield open_cards.pop()
         elif open_cards:
-            open_cards[-1].lines.append(line)
+            open_cards[-1].add(line)
         else:
             findings.skip(position, "line_outside_card")
     if open_cards:

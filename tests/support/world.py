@@ -186,9 +186,7 @@ class World:
         self.store = store
         self.services = wire(store.settings, clock=clock)
         self.app = create_app(self.services)
-        self.http = httpx.Client(
-            transport=httpx.WSGITransport(app=self.app), base_url=self.issuer
-        )
+        self.http = httpx.Client(transport=httpx.WSGITransport(app=self.app), base_url=self.issuer)
 
     @property
     def issuer(self):
@@ -251,7 +249,7 @@ class World:
     def push(self, organisation, details, *, proof=OMIT):
         """Push a request; returns its URI and the PKCE verifier."""
         verifier, challenge = pkce_pair()
-        answer = organisation.client.push(challenge, details=[details], proof=proof)
+        answer = organisation.client.push(challenge, details=details, proof=proof)
         assert answer.status_code == 201, answer.text
         return answer.json()["request_uri"], verifier
 
@@ -272,9 +270,7 @@ class World:
         pending, request, shown = opened
         choice = Choice(shown, "en", frozenset(optional), duration)
         with self.app.test_request_context():
-            location = self.services.authorization.allow(
-                pending, person.visitor, request, choice
-            )
+            location = self.services.authorization.allow(pending, person.visitor, request, choice)
         return Callback.of(location)
 
     def refuse(self, person, opened):
