@@ -64,7 +64,7 @@ def test_each_parameter_is_required_par_p4_fapi_a6_oidf_17(world, name):
 
 @pytest.mark.parametrize("name", ["client_id", "response_type", "redirect_uri"])
 def test_an_empty_parameter_is_a_missing_one_rfc6749_section_3_1(world, name):
-    assert world.client.push(CHALLENGE, **{name: ""}).status_code == 400
+    assert is_refused(world.client.push(CHALLENGE, **{name: ""}), "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,15 @@ def test_client_credentials_are_not_part_of_what_is_stored_par_p4(world):
 
 def test_a_request_uri_is_bound_to_its_client_par_p7_oidf_34(world):
     uri = world.pushed(world.client, CHALLENGE)
+
+    answer = world.http.get(world.other.authorization_url(uri))
+
+    assert is_refused(answer, "invalid_request_uri")
+
+
+def test_a_store_that_forgets_to_compare_clients_is_not_believed_par_p7(world):
+    uri = world.pushed(world.client, CHALLENGE)
+    world.memory.load = lambda request_uri, _client_id: world.memory.pushed[request_uri][0]
 
     answer = world.http.get(world.other.authorization_url(uri))
 

@@ -108,7 +108,7 @@ def test_what_is_no_short_list_of_objects_is_refused_rar_x2_thr_18(world, text):
 @pytest.mark.parametrize("text", ["\x00", "a\u202eb", "\u2066", "\u200b", "\ud800", "\n", "\ue000"])
 def test_text_that_could_disguise_itself_is_refused_rar_x6_thr_14(world, text):
     assert is_refused(push(world, json.dumps([{**NOTES, "notes": [text]}])))
-    assert is_refused(push(world, json.dumps([{**NOTES, text: 1}])))
+    assert is_refused(push(world, json.dumps([{**NOTES, "notes": [{text: 1}]}])))
 
 
 def test_letters_of_any_language_are_accepted_rar_x6(world):

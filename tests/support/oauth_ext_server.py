@@ -92,6 +92,11 @@ class Memory:
         """Return Unix seconds."""
         return self.time
 
+    def find_client(self, client_id):
+        """Be `query_client`, which is asked in ASCII text only."""
+        assert client_id.isascii()
+        return self.clients.get(client_id)
+
     def insert(self, kind, subject, jti_hash, expires_at):
         """Be the `ReplayStore`."""
         assert expires_at > self.time
@@ -111,7 +116,8 @@ class Memory:
         return request_uri
 
     def load(self, request_uri, client_id):
-        """Be the `PushedRequestStore`."""
+        """Be the `PushedRequestStore`; a browser's text comes to it bounded."""
+        assert len(request_uri) <= 512
         pushed, owner, expires_at = self.pushed.get(request_uri, (None, None, 0))
         return pushed if owner == client_id and expires_at > self.time else None
 
@@ -246,7 +252,7 @@ def build_server(memory, **config):
     config = {"issuer": ISSUER, "scopes": ("organisation", "audit"), **config}
     server = FAPIAuthorizationServer(
         ServerConfig(**config),
-        query_client=memory.clients.get,
+        query_client=memory.find_client,
         issue_tokens=_Application(memory).issue_tokens,
         pushed_requests=memory,
         replays=memory,

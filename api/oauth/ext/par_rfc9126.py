@@ -68,7 +68,10 @@ class PushedRequestStore(Protocol):
         ...
 
     def load(self, request_uri: str, client_id: str) -> PushedRequest | None:
-        """Return the request if it is this client's, alive and not spent, else None."""
+        """Return the request if it is this client's, alive and not spent, else None.
+
+        Both arguments are any text that a browser may bring.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ from authlib.oauth2.rfc6749 import grants as rfc6749
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 import api.oauth.ext
+from api.oauth.ext.clients import ConfidentialClient
 from api.oauth.ext.grants import CodeRecord
 from api.oauth.ext.replay import one_time_hash
 from tests.support.oauth_client import OMIT, pkce_pair
@@ -34,6 +35,11 @@ def test_no_grant_accepts_a_secret_al_15(world):
 
 
 def test_an_endpoint_that_lists_other_methods_is_not_heard_al_15(world):
+    class AnyMethod(ConfidentialClient):
+        def check_endpoint_auth_method(self, _method, _endpoint):
+            return True
+
+    world.memory.clients["client-1"] = AnyMethod("client-1", {"keys": []})
     world.server._endpoints["revocation"][0].CLIENT_AUTH_METHODS = ["none"]
 
     answer = world.client.post(

@@ -80,6 +80,7 @@ def test_https_redirect_uris_may_be_registered_fapi_a8(uri):
         "https://user@client.example/cb",
         "https://user:pw@client.example/cb",
         "https://client.example\\@evil.example/cb",
+        "https://client.example\\evil.example/cb",
         "https://client.example/c b",
         "https://client.example/c\nb",
         "https://client.example/ə",
