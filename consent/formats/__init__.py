@@ -5,7 +5,8 @@ standard library and `cryptography`, and imports nothing else of this project, s
 checks us need not run us. Only `verify_cli` touches files, and nothing here imports it. Every codec
 raises `FormatError` and nothing else for what it is given.
 
-From the bottom up: `errors`, `encoding`, `canonical`, `fields`; `merkle`, `tiles`; `note`,
-`checkpoint`, `cosignature`, `proof`; `leaf`; `jws`, `dpv_terms`, `receipt`, `deletion_receipt`;
-`bundle`, `meaning`, `verify`, `verify_cli`.
+From the bottom up: `errors`, `encoding`, `canonical`, `fields`, `shapes`; `merkle`, `tiles`;
+`note`, `checkpoint`, `cosignature`, `proof`; `leaf`; `jws`, `dpv_terms`, `receipt_facts`,
+`receipt_shape`, `receipt`, `deletion_receipt`; `bundle`, `meaning`, `report`, `trust`,
+`bundle_checks`, `verify`, `verify_cli`.
 """

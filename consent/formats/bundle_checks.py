@@ -103,14 +103,12 @@ class BundleChecks:
             self._compare("agreements", manifest.agreements, [a.sha256 for a in bundle.agreements])
 
     def _compare(self, where: str, listed: Sequence[str], held: Sequence[str]) -> None:
-        for name in listed:
-            if name not in held:
-                self.findings.fail(f"{where} {name}", "manifest", "listed, but not there")
-        for name in held:
-            if name not in listed:
-                self.findings.fail(f"{where} {name}", "manifest", "there, but not listed")
-        if sorted(listed) == sorted(held) and list(listed) != list(held):
-            self.findings.fail(where, "manifest", "not in the order listed")
+        for name in sorted(set(listed) - set(held)):
+            self.findings.fail(f"{where} {name}", "manifest", "listed, but not there")
+        for name in sorted(set(held) - set(listed)):
+            self.findings.fail(f"{where} {name}", "manifest", "there, but not listed")
+        if set(listed) == set(held) and list(listed) != list(held):
+            self.findings.fail(where, "manifest", "not in the order listed, or there twice")
 
     def _check_entries(self, checkpoint: Checkpoint | None, progress: Progress) -> None:
         entries = self.bundle.entries
@@ -128,7 +126,8 @@ class BundleChecks:
                     progress(at, len(entries))
             progress(len(entries), len(entries))
             opened = sum(entry.private is not None for entry in entries)
-            say(f"{len(entries)} in the log as opened, {opened} with their private part")
+            place = "not looked for in the log" if checkpoint is None else "in the log as opened"
+            say(f"{len(entries)} {place}, {opened} with their private part")
 
     def _check_entry(self, entry: BundleEntry, where: str, checkpoint: Checkpoint | None) -> None:
         pub = entry.event.pub

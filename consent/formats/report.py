@@ -121,7 +121,7 @@ class Findings:
         yield lambda detail: said.__setitem__(0, detail)
         failed = len(self.failures) - before
         outcome = Outcome.FAILED if failed else Outcome.PASSED
-        detail = f"{failed} wrong; {said[0]}" if failed else said[0]
+        detail = f"{failed} wrong" if failed else said[0]
         self.checks.append(Check(name, outcome, detail))
 
     def skip(self, name: str, reason: str) -> None:

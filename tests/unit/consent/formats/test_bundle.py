@@ -528,3 +528,18 @@ def test_a_key_on_no_curve_is_no_key():
     report = verify(GOOD, LOG.trust(receipt_keys={"other": key.public_key().public_bytes_raw()}))
 
     assert "no known key" in report.failures[0].detail
+
+
+def test_a_receipt_that_is_there_twice_is_named():
+    def change(value):
+        value["receipts"].append(value["receipts"][0])
+
+    assert rules(verify(tampered(change))) == {"manifest"}
+
+
+def test_a_report_claims_nothing_that_was_not_looked_at():
+    report = verify(tampered(lambda value: value.update(checkpoint="none")))
+
+    said = {check.name: check.detail for check in report.checks}
+    assert said["entries"].startswith("8 not looked for in the log")
+    assert said["checkpoint"] == "1 wrong"
