@@ -208,8 +208,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
 
 
 def _warm_up(url: str) -> None:
-    """Load a database by any request; before that even a login fails (CON-1)."""
-    httpx.get(f"{url}/rest/model/party.party", timeout=READY_SECONDS)
+    """Load a database by any request; before that even a login fails (CON-1).
+
+    Tryton keeps the list of databases for minutes, for each host name that it is asked by: a name
+    of its own lets it see one that was just copied.
+    """
+    host = f"{url.rpartition('/')[2]}.localhost"
+    httpx.get(f"{url}/rest/model/party.party", timeout=READY_SECONDS, headers={"Host": host})
 
 
 def _run(command: Sequence[str], *, environment: dict[str, str] | None = None) -> None:
