@@ -1,0 +1,198 @@
+"""The background work of an instance: one thread, in whichever process holds the lease (D17).
+
+    place what was logged into the tree, sign it            every `log.interval_ms`
+    number changes for organisations' feeds                 every `log.interval_ms`
+    end agreements whose time has come                      every 10 s
+    delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
+
+Each task runs in short write jobs until nothing is left for it. A task that fails is logged, by
+type and place alone, and tried again; the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from api.oauth import sweeping as oauth_sweeping
+from api.wiring import Wiring
+from consent.log import feed, integrator, leases
+from pds import sweeping as vault_sweeping
+from pds.ids import random_uuid
+
+LEASE = timedelta(seconds=10)
+RENEW_SECONDS = 3.0
+EXPIRY_SECONDS = 10.0
+EXPIRY_BATCH = 100
+SWEEP_SECONDS = 30.0
+_SAME_ERROR_SECONDS = 60.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A piece of work: `run` does a bounded part of it and tells whether more is left."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[int], bool]
+    due_at: float = 0.0
+    failed_as: str = ""
+    reported_at: float = 0.0
+
+
+class Worker:
+    """Does the background work while it holds the lease, and asks for the lease while it does not.
+
+    A worker that is asleep for longer than its lease finds that its epoch is over: its next write
+    job fails and changes nothing (`consent.log.leases`).
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._holder = random_uuid()
+        self._epoch: int | None = None
+        self._renew_at = 0.0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        interval = wiring.settings.log.interval_ms / 1000
+        self._interval = interval
+        self._lease = _Task("lease", 0.0, self._take_lease)
+        self._tasks = [
+            _Task("log", interval, self._integrate),
+            _Task("feed", interval, self._number_feed),
+            _Task("expiry", EXPIRY_SECONDS, self._expire),
+            _Task("sweep", SWEEP_SECONDS, self._sweep),
+        ]
+
+    def start(self) -> None:
+        """Sweep, so that no request meets what has run out (P-15); then work in a thread."""
+        sweep(self._wiring)
+        self._thread = threading.Thread(target=self._run, name="pds-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the job at hand, let go of the lease and return."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._attempt(_Task("release", 0.0, self._release))
+
+    def turn(self) -> None:
+        """Do everything that is due, once."""
+        for task in self._tasks:
+            if time.monotonic() < task.due_at:
+                continue
+            task.due_at = time.monotonic() + task.every_seconds
+            more = True
+            while more and not self._stopping.is_set():
+                # Before every job: a long queue must not outlast the lease.
+                self._attempt(self._lease)
+                if self._epoch is None:
+                    return
+                more = self._attempt(task)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.turn()
+            self._stopping.wait(self._interval)
+
+    def _attempt(self, task: _Task) -> bool:
+        try:
+            more = task.run(self._epoch or 0)
+        except leases.LeaseLostError:
+            self._epoch = None
+        except Exception as exc:  # noqa: BLE001 - the edge of the process: the other tasks go on
+            self._report(task, exc)
+        else:
+            task.failed_as = ""
+            return more
+        return False
+
+    def _report(self, task: _Task, exc: Exception) -> None:
+        # Type and place only: a message may quote data (SEC-S65). Not twice a second, either.
+        trace = exc.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+        what = f"{type(exc).__name__} at {place}"
+        now = time.monotonic()
+        if what != task.failed_as or now - task.reported_at >= _SAME_ERROR_SECONDS:
+            _logger.error("worker, %s: %s", task.name, what)
+            task.failed_as, task.reported_at = what, now
+
+    def _take_lease(self, _epoch: int) -> bool:
+        if time.monotonic() < self._renew_at:
+            return False
+        self._renew_at = time.monotonic() + RENEW_SECONDS
+        # If this fails, the lease may be over before the next attempt: then nothing is done.
+        self._epoch = None
+        now = self._wiring.clock.now()
+        self._epoch = self._wiring.uow.write(
+            lambda session: leases.acquire(
+                session, leases.WORKER, holder=self._holder, now=now, lasts=LEASE
+            )
+        )
+        return False
+
+    def _release(self, epoch: int) -> bool:
+        self._epoch = None
+        now = self._wiring.clock.now()
+        self._wiring.uow.write(
+            lambda session: leases.release(session, leases.WORKER, epoch=epoch, now=now)
+        )
+        return False
+
+    def _integrate(self, epoch: int) -> bool:
+        wiring = self._wiring
+        placed = wiring.uow.write(
+            lambda session: integrator.integrate(
+                session,
+                origin=wiring.settings.log_origin,
+                signer=wiring.log_signer,
+                now=wiring.clock.now(),
+                holder_epoch=epoch,
+            )
+        )
+        return placed == integrator.BATCH
+
+    def _number_feed(self, epoch: int) -> bool:
+        return self._under_lease(epoch, feed.number_feed) == feed.BATCH
+
+    def _expire(self, epoch: int) -> bool:
+        wiring = self._wiring
+
+        def job(session: Session) -> int:
+            return wiring.agreements.expire_due(session, now=wiring.clock.now(), limit=EXPIRY_BATCH)
+
+        return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _sweep(self, _epoch: int) -> bool:
+        sweep(self._wiring)
+        return False
+
+    def _under_lease(self, epoch: int, job: Callable[[Session], int]) -> int:
+        def fenced(session: Session) -> int:
+            leases.check(session, leases.WORKER, epoch=epoch)
+            return job(session)
+
+        return self._wiring.uow.write(fenced)
+
+
+def sweep(wiring: Wiring) -> None:
+    """Delete everything that has run out; needs no lease, since repeating it changes nothing."""
+
+    def job(session: Session) -> int:
+        now = wiring.clock.now()
+        return vault_sweeping.sweep(session, now=now) + oauth_sweeping.sweep(session, now=now)
+
+    while wiring.uow.write(job):
+        pass
