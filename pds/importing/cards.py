@@ -92,7 +92,7 @@ class Card:
         self.size += 1
         if self.size <= MAX_CARD_LINES:
             self.lines.append(line)
-        if line.name == "X-ABLABEL" and self.size <= MAX_CARD_LINES:
+        if line.group and line.name == "X-ABLABEL" and self.size <= MAX_CARD_LINES:
             match = _APPLE_LABEL.match(line.text())
             self._apple_labels[line.group] = match[1] if match else line.text()
 
