@@ -75,6 +75,14 @@ class CrmConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """What `init` needs: the CRM's secrets may still be missing."""
+
+    server: ServerConfig
+    state: StateConfig
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectorConfig:
     """All of it; rules without an object get the adapter's own when the CRM is opened."""
 
@@ -150,17 +158,30 @@ def load(path: Path) -> ConnectorConfig:
     Raises:
         ConfigurationError: it is absent or wrong; the message names the place.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}: run `pds-connector init`") from error
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    try:
-        checked = _File().load(document)
-    except ValidationError as error:
-        raise ConfigurationError(f"{path}: {'; '.join(_sentences(error.messages))}") from error
-    return _config(checked, folder=path.parent)
+    checked, folder = _checked(path), path.parent
+    (name, crm), *_ = checked["crm"].items()
+    core, sync = _core(checked, folder), checked["sync"]
+    return ConnectorConfig(
+        server=core.server,
+        state=core.state,
+        sync=SyncConfig(
+            consent_ttl=timedelta(seconds=seconds(sync["consent_ttl"])),
+            max_reject_ratio=sync["max_reject_ratio"],
+            on_end=sync["on_end"],
+            erase_within=timedelta(seconds=seconds(sync["erase_within"])),
+        ),
+        crm=_crm(name, crm, folder),
+        rules=[_rule(item) for item in checked["map"]],
+    )
+
+
+def load_core(path: Path) -> CoreConfig:
+    """Read and check a whole file, but fetch the secrets of `[pds]` and `[state]` only.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    return _core(_checked(path), path.parent)
 
 
 def seconds(duration: str) -> int:
@@ -175,10 +196,23 @@ def seconds(duration: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def _config(checked: Mapping[str, Any], *, folder: Path) -> ConnectorConfig:
-    (name, crm), *_ = checked["crm"].items()
-    server, state, sync = checked["pds"], checked["state"], checked["sync"]
-    return ConnectorConfig(
+def _checked(path: Path) -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}: run `pds-connector init`") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    try:
+        checked: Mapping[str, Any] = _File().load(document)
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}: {'; '.join(_sentences(error.messages))}") from error
+    return checked
+
+
+def _core(checked: Mapping[str, Any], folder: Path) -> CoreConfig:
+    server, state = checked["pds"], checked["state"]
+    return CoreConfig(
         server=ServerConfig(
             url=checked_issuer(server["url"]),
             client_id=server["client_id"],
@@ -188,14 +222,6 @@ def _config(checked: Mapping[str, Any], *, folder: Path) -> ConnectorConfig:
             url=_database_url(state["url"], folder),
             secret=_secret(state["secret"], folder, "[state] secret").encode(),
         ),
-        sync=SyncConfig(
-            consent_ttl=timedelta(seconds=seconds(sync["consent_ttl"])),
-            max_reject_ratio=sync["max_reject_ratio"],
-            on_end=sync["on_end"],
-            erase_within=timedelta(seconds=seconds(sync["erase_within"])),
-        ),
-        crm=_crm(name, crm, folder),
-        rules=[_rule(item) for item in checked["map"]],
     )
 
 

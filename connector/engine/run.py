@@ -92,6 +92,9 @@ class Engine:
             plans = _steps(ctx, is_dry=mode == "dry", due_only=retry == "due")
         except (ServerError, CrmError, MappingError) as error:
             problem = error
+        except KeyboardInterrupt:
+            self.store.release(ctx.lease, outcome="interrupted", counts={})
+            raise
         counts = {name: count for name, count in sorted(ctx.counts.items()) if count}
         outcome = "done" if problem is None else problem.code
         self.store.release(ctx.lease, outcome=outcome, counts=counts)

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -31,6 +32,7 @@ from connector.pds import models
 from connector.pds.proofs import ASSERTION_TYPE, SigningKey, client_assertion, dpop_proof
 
 T = TypeVar("T")
+METADATA_PATH = "/.well-known/oauth-authorization-server"
 PAGE_SIZE = 200
 TOKEN_MARGIN = timedelta(seconds=30)
 ATTEMPTS = 4
@@ -92,8 +94,7 @@ class PDSClient:
     def metadata(self) -> ServerMetadata:
         """Read the server's metadata, once; it must be of the issuer asked for (RFC 8414)."""
         if self._metadata is None:
-            url = f"{self.issuer}/.well-known/oauth-authorization-server"
-            body = _json(self._sent(lambda: self._http.get(url)))
+            body = _json(self._sent(lambda: self._http.get(f"{self.issuer}{METADATA_PATH}")))
             if body.get("issuer") != self.issuer:
                 # Section 3.3: else another server could collect our assertions.
                 raise AnswerRejectedError("the metadata are those of another issuer")
@@ -184,6 +185,12 @@ class PDSClient:
             if not models.flag(body, "has_more"):
                 return _snapshot(body, grant_id=grant_id, records=records, entries=entries)
             cursor = _moved_on(cursor, models.optional_text(body, "next_cursor"))
+
+    def clock_skew(self) -> timedelta | None:
+        """Return how far this machine's clock is ahead, or None where the server names no time."""
+        answer = self._sent(lambda: self._http.get(f"{self.issuer}{METADATA_PATH}"))
+        header = answer.headers.get("Date")
+        return None if header is None else self.clock.now() - parsedate_to_datetime(header)
 
     def form(self, endpoint: str, parameters: Mapping[str, str]) -> models.JSON:
         """Post an authenticated form to an OAuth endpoint and return its JSON answer."""

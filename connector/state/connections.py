@@ -146,6 +146,11 @@ class Connections:
         secret = self.secret(_place(grant_id))
         return None if secret is None else secret.decode()
 
+    def has_refresh_token(self, grant_id: str) -> bool:
+        """Tell whether there is a refresh token, without opening it."""
+        query = select(credential.c.name).where(credential.c.name == _place(grant_id))
+        return self.sql.execute(query).one_or_none() is not None
+
     def put_secret(self, name: str, secret: bytes) -> None:
         """Keep a secret under a name, sealed for that name."""
         put(self.sql, credential, {"name": name, "sealed": self.keys.seal(secret, place=name)})
