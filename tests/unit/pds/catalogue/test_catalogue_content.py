@@ -57,8 +57,8 @@ def test_names_that_outside_clients_rely_on_are_there(name):
 
 @pytest.mark.parametrize("field", FIELDS, ids=FIELD_IDS)
 def test_every_item_has_words_in_both_languages_and_a_personal_data_type(field):
-    assert field.label.az and field.label.en
-    assert field.help.az.endswith(".") and field.help.en.endswith(".")
+    assert all((field.label.az, field.label.en))
+    assert [words[-1] for words in (field.help.az, field.help.en)] == [".", "."]
     assert re.fullmatch(r"pd:[A-Z][A-Za-z]+", field.dpv_type)
 
 
@@ -66,7 +66,7 @@ def test_every_item_has_words_in_both_languages_and_a_personal_data_type(field):
 def test_every_collection_stands_in_a_cluster_with_words(collection):
     assert CATALOGUE.clusters[collection.cluster.name] is collection.cluster
     assert collection.cluster.label.az != collection.cluster.label.en
-    assert collection.singular.az and collection.plural.en
+    assert all((collection.singular.az, collection.plural.az, collection.plural.en))
 
 
 def test_help_is_translated_and_not_copied():
