@@ -106,7 +106,14 @@ class Page:
 
 
 def read_page(
-    session: Session, view: GrantView, *, base: int, position: int, upto: int, limit: int
+    session: Session,
+    view: GrantView,
+    *,
+    base: int,
+    position: int,
+    began: int,
+    upto: int,
+    limit: int,
 ) -> Page:
     """Return up to `limit` changes after `position`.
 
@@ -116,6 +123,8 @@ def read_page(
         base: the sequence number at which the reader was up to date; only what changed since is
             news. It stays the same over the pages of one fetch, while `position` moves.
         position: the sequence number that the last page ended with.
+        began: the vault's sequence number when this fetch began: what went since may have been on
+            an earlier page of it.
         upto: the vault's sequence number, read before; where the last page ends.
         limit: at most so many changes.
     """
@@ -136,7 +145,7 @@ def read_page(
         for row in rows:
             if len(found) == limit:
                 return Page(found, position, has_more=True)
-            change = _change(row, view, base)
+            change = _change(row, view, base, began)
             if change is not None:
                 found.append(change)
             position = row.seq
@@ -152,10 +161,10 @@ def read_one(session: Session, view: GrantView, record_id: UUID) -> Change | Non
     ).one_or_none()
     if row is None or row.deleted or row.collection not in view.collections:
         return None
-    return _change(row, view, 0)
+    return _change(row, view, 0, row.seq)
 
 
-def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int) -> Change | None:
+def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int, began: int) -> Change | None:
     key = view.record_keys.get((row.collection, row.key_version))
     if key is None:
         return None
@@ -173,8 +182,8 @@ def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int) -> Change | 
     ):
         return None
     kept = collection.keep(data) if _in_range(collection, data) else {}
-    # Whoever starts from nothing is not told of what is gone.
-    if not kept and base == 0:
+    # Whoever starts from nothing is not told of what was gone by then.
+    if not kept and base == 0 and row.seq <= began:
         return None
     return _told(row, author, kept, visible)
 

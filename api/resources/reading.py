@@ -46,6 +46,7 @@ PAGE_RECORDS = 100
 PAGE_RECORDS_MOST = 500
 FETCH_SECONDS = 900  # a first page and its follow-ups count once within this time (P-10)
 _VERSION_OFFSETS = 1 << 16
+_CURSOR_BYTES = 96  # four numbers of up to 19 digits; the length tells nothing of them
 
 _TAKE = (
     update(Grant)
@@ -102,12 +103,14 @@ class DeniedError(Exception):
 class Cursor:
     """Where a reader is: up to date at `base`, within a fetch at `position`.
 
-    `fetch_started` is the second at which the fetch in progress began; 0: none is.
+    `fetch_started` is the second at which the fetch in progress began, and `began` the vault's
+    sequence number at that instant; 0: none is.
     """
 
     base: int = 0
     position: int = 0
     fetch_started: int = 0
+    began: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +150,21 @@ class Reader:
         follows_up = 0 <= int(now.timestamp()) - cursor.fetch_started < FETCH_SECONDS
         opened = self._decide(presented, collection, now, follows_up=follows_up)
         view = self._view(grant, opened, collection)
+        began = cursor.began or grant.vault_seq
         with self.services.uow.read() as session:
             page = feed.read_page(
                 session,
                 view,
                 base=cursor.base,
                 position=cursor.position,
+                began=began,
                 upto=grant.vault_seq,
                 limit=limit,
             )
         content = self._content(
             grant,
             opened.terms,
-            view,
+            collection,
             page.changes,
             opened,
             is_whole=cursor.base == 0 and not page.has_more and cursor.position == 0,
@@ -175,7 +180,7 @@ class Reader:
             return Answer(None, etag, entry)
         started = cursor.fetch_started if follows_up else int(now.timestamp())
         following = (
-            Cursor(cursor.base, page.position, started)
+            Cursor(cursor.base, page.position, started, began)
             if page.has_more
             else Cursor(page.position, page.position)
         )
@@ -202,7 +207,9 @@ class Reader:
         )
         if change is None:
             raise NotFoundError
-        content = self._content(presented.grant, opened.terms, view, found, opened, is_whole=False)
+        content = self._content(
+            presented.grant, opened.terms, collection, found, opened, is_whole=False
+        )
         return Answer(orjson.dumps(content), _etag(opened, content), entry)
 
     def deny(self, presented: Presented, reason: DenialReason) -> DeniedError:
@@ -329,7 +336,7 @@ class Reader:
         self,
         grant: LiveGrant,
         terms: Terms,
-        view: GrantView,
+        collection: str | None,
         changes: list[Change],
         opened: Opened,
         is_whole: bool,  # noqa: FBT001 - as above
@@ -339,14 +346,14 @@ class Reader:
             "grant_id": str(grant.grant_id),
             "agreement": {"id": terms.agreement_id, "version": terms.agreement_version},
             "records": [_record(change, names, grant.client_id) for change in changes],
-            "manifest": manifest(terms, frozenset(view.collections), changes, is_whole=is_whole),
+            "manifest": manifest(terms, collection, changes, is_whole=is_whole),
         }
 
     def _seal_cursor(self, cursor: Cursor, grant: LiveGrant, collection: str | None) -> str:
-        text = orjson.dumps([cursor.base, cursor.position, cursor.fetch_started])
+        text = orjson.dumps([cursor.base, cursor.position, cursor.fetch_started, cursor.began])
         box = seal(
             self.services.keys.cursor,
-            text.ljust(64),
+            text.ljust(_CURSOR_BYTES),
             kind=Kind.AT_REST,
             key_version=1,
             fields=_cursor_fields(grant, collection),
@@ -387,16 +394,19 @@ class RecordNames:
 
 
 def manifest(
-    terms: Terms, collections: frozenset[str], changes: list[Change], *, is_whole: bool
+    terms: Terms, collection: str | None, changes: list[Change], *, is_whole: bool
 ) -> dict[str, Any]:
-    """Return what was asked, agreed, delivered and withheld (P-25).
+    """Return what was asked, agreed, delivered and withheld (P-25), of one collection or of all.
 
     A function of the agreement and of what is delivered: a refused item is `not_agreed` whether
     the vault has it or not, and only of an agreed one is it said that it is not filled in, and
     only where the whole snapshot is in this answer.
     """
-    agreed = sorted(name for name in terms.attributes if name.partition(".")[0] in collections)
-    denied = sorted(name for name in terms.denied if name.partition(".")[0] in collections)
+
+    def concerned(names: frozenset[str]) -> list[str]:
+        return sorted(n for n in names if collection in (None, n.partition(".")[0]))
+
+    agreed, denied = concerned(terms.attributes), concerned(terms.denied)
     delivered = {
         qualified
         for change in changes
