@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from api import problems, security, web
 from api.oauth import views as oauth
-from api.resources import authentication, documentation, grants, health, organisations
+from api.resources import audit, authentication, documentation, grants, health, organisations
 from api.resources import log as log_pages
 from api.resources.reading import CursorExpiredError, DeniedError
 from api.web.uploads import InMemoryRequest
@@ -54,6 +54,7 @@ def create_app(services: Wiring) -> Flask:
         oauth.blueprint,
         documentation.blueprint,
         health.blueprint,
+        audit.blueprint,
         log_pages.blueprint,
     ):
         app.register_blueprint(plain)

@@ -189,3 +189,4 @@ class EventName(StrEnum):
     ORGANISATION_KEYS_ROTATED = "organisation.keys_rotated"
     TEMPLATE_PUBLISHED = "template.published"
     AUDITOR_CREATED = "auditor.created"
+    EVIDENCE_EXPORTED = "evidence.exported"

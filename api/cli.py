@@ -1,0 +1,401 @@
+"""The `pds` command: for the operator, the auditor's verification, and the demonstration.
+
+Every read command has `--json`. The operator has no web pages (D15), and no command here opens a
+record.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from api import schema, serving
+from api.app import create_app
+from api.demo.command import demo
+from api.doctor import examine
+from api.keys import new_jwk, publish_template
+from api.oauth import clients
+from api.wiring import Wiring, wire
+from consent import auditors, organisations
+from consent.formats import verify_cli
+from consent.formats.errors import FormatError
+from consent.vocabulary import EventName, Standing
+from pds import __version__, instance
+from pds import settings as settings_module
+from pds.errors import NotFoundError, PDSError, ValidationFailedError
+from pds.settings import SETTINGS_FILE
+
+USAGE_ERROR = 2
+
+
+class PDSGroup(click.Group):
+    """Says what is wrong and what to do, in one line, instead of a trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run a command; our own errors become messages and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except ValidationFailedError as exc:
+            for issue in exc.issues:
+                click.echo(f"pds: {issue.field}: {issue.detail}", err=True)
+            raise click.exceptions.Exit(USAGE_ERROR) from exc
+        except NotFoundError as exc:
+            click.echo("pds: there is no such thing in this instance", err=True)
+            raise click.exceptions.Exit(USAGE_ERROR) from exc
+        except (PDSError, FormatError) as exc:
+            click.echo(f"pds: {str(exc) or type(exc).__name__}", err=True)
+            raise click.exceptions.Exit(USAGE_ERROR) from exc
+
+
+@click.group(cls=PDSGroup)
+@click.version_option(__version__, prog_name="pds")
+def main() -> None:
+    """Run and verify a personal data store."""
+
+
+def instance_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--instance DIR`; it gets the folder as `folder`."""
+
+    @click.option(
+        "--instance",
+        "given",
+        metavar="DIR",
+        help="The instance folder; else PDS_INSTANCE, else ./instance.",
+    )
+    @wraps(command)
+    def with_folder(given: str | None, **arguments: Any) -> Any:  # noqa: ANN401 - the command's
+        return command(folder=settings_module.find_instance(given), **arguments)
+
+    return with_folder
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@main.command("init")
+@instance_option
+@click.option("--issuer", required=True, help="Public base URL, such as https://vault.example.")
+@click.option("--database-url", default="", help="PostgreSQL URL; SQLite in the folder if absent.")
+@click.option("--insecure-loopback", is_flag=True, help="Plain HTTP on 127.0.0.1, for trials only.")
+def init(folder: Path, issuer: str, database_url: str, insecure_loopback: bool) -> None:  # noqa: FBT001 - click's flag
+    """Make an instance folder with fresh keys, and its database."""
+    instance.create(folder)
+    text = "\n".join(
+        [
+            "[server]",
+            f"issuer = {json.dumps(issuer)}",
+            f"insecure_loopback = {json.dumps(insecure_loopback)}",
+            "",
+            "[database]",
+            f"url = {json.dumps(database_url)}",
+            "",
+        ]
+    )
+    (folder / SETTINGS_FILE).write_text(text, "utf-8")
+    services = _services(folder)
+    schema.upgrade(services.uow.engine)
+    services.uow.close()
+    click.echo(f"Made {folder}. Back up its key files apart from the database: {_key_files()}.")
+    click.echo("Next: pds serve, pds organisation create.")
+
+
+@main.command("serve")
+@instance_option
+@click.option("--port", type=int, help="Instead of server.port.")
+@click.option("--workers", type=int, help="Instead of server.workers; one for each core.")
+@click.option("--no-worker", is_flag=True, help="Leave background work to `pds worker`.")
+def serve(folder: Path, port: int | None, workers: int | None, no_worker: bool) -> None:  # noqa: FBT001 - click's flag
+    """Serve the API and the pages."""
+    serving.serve(folder, port=port, workers=workers, with_worker=not no_worker)
+
+
+@main.command("worker")
+@instance_option
+def worker(folder: Path) -> None:
+    """Do the background work in a process of its own."""
+    serving.work(folder)
+
+
+@main.command("doctor")
+@instance_option
+@json_option
+def doctor(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Say what is missing or wrong, and what to do."""
+    findings = examine(folder)
+    if as_json:
+        _print_json([finding.to_dict() for finding in findings])
+    else:
+        marks = {"ok": "ok     ", "wrong": "WRONG  ", "absent": "absent "}
+        for finding in findings:
+            click.echo(f"{marks[finding.state]} {finding.what}: {finding.detail}")
+    if any(finding.state == "wrong" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@main.group("db")
+def database() -> None:
+    """The database's schema."""
+
+
+@database.command("upgrade")
+@instance_option
+def upgrade(folder: Path) -> None:
+    """Bring the database up to this version; repeating it changes nothing."""
+    services = _services(folder)
+    schema.upgrade(services.uow.engine)
+    click.echo(f"The database is at revision {schema.head()}.")
+    services.uow.close()
+
+
+@main.group("organisation")
+def organisation() -> None:
+    """Organisations that the operator approves."""
+
+
+@organisation.command("create")
+@instance_option
+@click.option("--name-az", required=True, help="Name in Azerbaijani.")
+@click.option("--name-en", required=True, help="Name in English.")
+@click.option("--contact", required=True, help="Where people with questions turn.")
+@click.option("--address", required=True, help="Postal address.")
+@click.option("--jurisdiction", default="AZ", show_default=True, help="ISO 3166 country code.")
+@click.option("--client-name", required=True, help="Name of its application, as people see it.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
+@click.option("--jwks", type=click.Path(exists=True, path_type=Path), help="Its public keys.")
+@click.option(
+    "--new-key",
+    type=click.Path(path_type=Path),
+    help="Or make an Ed25519 key and write the private JWK here (mode 0600).",
+)
+def create_organisation(
+    folder: Path,
+    jwks: Path | None,
+    new_key: Path | None,
+    **named: Any,  # noqa: ANN401 - click's options
+) -> None:
+    """Approve an organisation with one client; prints its ids as JSON."""
+    services = _services(folder)
+    keys = _keys_of(jwks, new_key)
+    now = services.clock.now()
+
+    def job(session: Session) -> dict[str, str]:
+        organisation_id = organisations.create(
+            session,
+            name_az=named["name_az"],
+            name_en=named["name_en"],
+            contact=named["contact"],
+            address=named["address"],
+            jurisdiction=named["jurisdiction"],
+            now=now,
+        )
+        client_id = clients.create(
+            session,
+            organisation_id=organisation_id,
+            name=named["client_name"],
+            redirect_uris=named["redirect_uris"],
+            jwks=keys,
+            loopback=services.settings.server.insecure_loopback,
+            now=now,
+        )
+        services.log.append_deployment(session, EventName.ORGANISATION_CREATED, at=now)
+        return {"organisation": str(organisation_id), "client_id": str(client_id)}
+
+    _print_json(services.uow.write(job))
+    services.uow.close()
+
+
+@organisation.command("list")
+@instance_option
+@json_option
+def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """List organisations with their clients."""
+    services = _services(folder)
+    with services.uow.read() as session:
+        rows = [
+            {
+                "organisation": str(one.id),
+                "name": one.name_en,
+                "standing": one.standing,
+                "agreements": organisations.live_agreements(session, one.id),
+                "clients": [str(client.id) for client in clients.of_organisation(session, one.id)],
+            }
+            for one in organisations.all_of_them(session)
+        ]
+    services.uow.close()
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("organisation", "name", "standing", "agreements", "clients")
+    for row in rows:
+        table.add_row(
+            str(row["organisation"]),
+            str(row["name"]),
+            str(row["standing"]),
+            str(row["agreements"]),
+            "\n".join(map(str, row["clients"])),  # type: ignore[call-overload]  # a list, as above
+        )
+    Console().print(table)
+
+
+@organisation.command("rotate-key")
+@instance_option
+@click.argument("client_id", type=click.UUID)
+@click.option("--jwks", type=click.Path(exists=True, path_type=Path), help="Its new public keys.")
+@click.option("--new-key", type=click.Path(path_type=Path), help="Or make one, as in `create`.")
+def rotate_key(folder: Path, client_id: UUID, jwks: Path | None, new_key: Path | None) -> None:
+    """Register a client's new keys; its newest old one keeps working for the overlap."""
+    services = _services(folder)
+    keys, now = _keys_of(jwks, new_key), services.clock.now()
+
+    def job(session: Session) -> None:
+        clients.rotate_keys(session, client_id, keys)
+        services.log.append_deployment(session, EventName.ORGANISATION_KEYS_ROTATED, at=now)
+
+    services.uow.write(job)
+    services.uow.close()
+    click.echo("Registered.")
+
+
+@organisation.command("suspend")
+@instance_option
+@click.argument("organisation_id", type=click.UUID)
+@click.option("--reinstate", is_flag=True, help="Take the suspension back.")
+def suspend(folder: Path, organisation_id: UUID, reinstate: bool) -> None:  # noqa: FBT001 - click's flag
+    """Stop serving an organisation, from its next request on."""
+    services = _services(folder)
+    standing = Standing.GOOD if reinstate else Standing.SUSPENDED
+    now = services.clock.now()
+
+    def job(session: Session) -> None:
+        organisations.set_standing(session, organisation_id, standing)
+        services.log.append_deployment(
+            session, EventName.ORGANISATION_SUSPENDED, at=now, outcome=standing.value
+        )
+
+    services.uow.write(job)
+    services.uow.close()
+    click.echo(f"The organisation is now: {standing.value}.")
+
+
+@organisation.command("publish")
+@instance_option
+@click.argument("template", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--key",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="The organisation's private Ed25519 JWK, which signs.",
+)
+def publish(folder: Path, template: Path, key: Path) -> None:
+    """Sign and publish an agreement template (JSON); prints its hash as JSON."""
+    services = _services(folder)
+    document = json.loads(template.read_text("utf-8"))
+    published = publish_template(services, document, json.loads(key.read_text("utf-8")))
+    services.uow.close()
+    _print_json({"id": str(published.id), "version": published.version, "sha256": published.sha256})
+
+
+@main.group("auditor")
+def auditor() -> None:
+    """People who may take evidence."""
+
+
+@auditor.command("create")
+@instance_option
+@click.option("--name", required=True)
+def create_auditor(folder: Path, name: str) -> None:
+    """Give someone the auditor role for 30 days; prints the access secret once, as JSON."""
+    services = _services(folder)
+    now = services.clock.now()
+
+    def job(session: Session) -> dict[str, str]:
+        auditor_id, secret = auditors.create(session, name, log=services.log, now=now)
+        return {"auditor": str(auditor_id), "access": secret.text()}
+
+    _print_json(services.uow.write(job))
+    services.uow.close()
+
+
+@main.command(
+    "verify",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def verify(arguments: tuple[str, ...]) -> None:
+    """Check a receipt or an evidence bundle, offline; see `pds verify --help`."""
+    raise click.exceptions.Exit(verify_cli.main(list(arguments)))
+
+
+@main.command("openapi")
+@instance_option
+def openapi(folder: Path) -> None:
+    """Print the API's description (OpenAPI 3.1)."""
+    app = create_app(_services(folder))
+    answer = app.test_client().get("/openapi.json")
+    click.echo(answer.get_data(as_text=True))
+
+
+@main.group("config")
+def config() -> None:
+    """The instance's settings."""
+
+
+@config.command("check")
+@instance_option
+def check_config(folder: Path) -> None:
+    """Check the settings and print them; no secret is among them."""
+    settings = settings_module.load(folder)
+    click.echo(f"instance = {settings.instance}")
+    for section in ("server", "database", "vault", "oauth", "log"):
+        click.echo(f"[{section}]")
+        values = getattr(settings, section)
+        for name in values.__dataclass_fields__:
+            shown = _masked(name, getattr(values, name))
+            click.echo(f"{name} = {json.dumps(shown)}")
+
+
+def _services(folder: Path) -> Wiring:
+    return wire(settings_module.load(folder))
+
+
+def _keys_of(jwks: Path | None, new_key: Path | None) -> dict[str, Any]:
+    if (jwks is None) == (new_key is None):
+        raise click.UsageError("give either --jwks or --new-key")
+    if jwks is not None:
+        keys: dict[str, Any] = json.loads(jwks.read_text("utf-8"))
+        return keys
+    if new_key is None:
+        raise click.UsageError("give either --jwks or --new-key")
+    private = new_jwk()
+    new_key.touch(mode=0o600, exist_ok=False)
+    new_key.write_text(json.dumps(private) + "\n", "utf-8")
+    return {"keys": [{name: text for name, text in private.items() if name != "d"}]}
+
+
+def _masked(name: str, value: object) -> object:
+    if name == "url" and isinstance(value, str) and "@" in value:
+        scheme, _, rest = value.partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return value
+
+
+def _key_files() -> str:
+    return ", ".join(instance.KEY_FILES)
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+main.add_command(demo)

@@ -1,0 +1,110 @@
+"""A browser without a screen: cookies, forms, redirects. For the script of the demonstration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+_MOST_REDIRECTS = 8
+
+
+@dataclass(slots=True)
+class Form:
+    """A form as the page has it: where it goes, and what it would send untouched."""
+
+    action: str
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    checkboxes: dict[str, list[str]] = field(default_factory=dict)
+    ticked: int = 0
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "form":
+            self.forms.append(Form(found.get("action") or ""))
+            self._inside = True
+        elif self._inside and tag in ("input", "option"):
+            self._control(tag, found)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False
+
+    def _control(self, tag: str, found: dict[str, str | None]) -> None:
+        form, name = self.forms[-1], found.get("name")
+        if tag == "option" or name is None:
+            return
+        kind, value = found.get("type") or "text", found.get("value") or ""
+        if kind == "checkbox":
+            form.checkboxes.setdefault(name, []).append(value)
+        if kind in ("checkbox", "radio") and "checked" not in found:
+            return
+        if kind == "checkbox":
+            form.ticked += 1
+        if kind not in ("submit", "button"):
+            form.fields.setdefault(name, []).append(value)
+
+
+@dataclass(slots=True)
+class Page:
+    """What the browser shows."""
+
+    url: str
+    status: int
+    text: str
+
+    def form(self, action: str) -> Form:
+        """Return the form whose action contains some text."""
+        parser = _Forms()
+        parser.feed(self.text)
+        found = [form for form in parser.forms if action in form.action]
+        if not found:
+            raise AssertionError(f"no form for {action!r} on {self.url}")
+        return found[0]
+
+
+class Browser:
+    """One person's browser; it leaves the vault only where it is sent."""
+
+    def __init__(self, base_url: str) -> None:
+        """Start with an empty cookie jar."""
+        self._http = httpx.Client(base_url=base_url, timeout=30)
+        self._origin = base_url
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def get(self, url: str) -> Page:
+        """Open a page."""
+        return self._follow(self._http.get(url))
+
+    def submit(self, page: Page, action: str, **values: str | list[str]) -> Page:
+        """Send one of a page's forms with some values changed."""
+        form = page.form(action)
+        data: dict[str, str | list[str]] = dict(form.fields)
+        data.update(values)
+        target = urljoin(page.url, form.action)
+        answer = self._http.post(target, data=data, headers={"Origin": self._origin})
+        return self._follow(answer)
+
+    def _follow(self, answer: httpx.Response) -> Page:
+        for _ in range(_MOST_REDIRECTS):
+            if answer.status_code not in (302, 303):
+                break
+            target = urljoin(str(answer.url), answer.headers["Location"])
+            if urlsplit(target).netloc != urlsplit(self._origin).netloc:
+                # Another program's address: it answers without our cookies.
+                answer = httpx.get(target, timeout=30)
+            else:
+                answer = self._http.get(target)
+        return Page(str(answer.url), answer.status_code, answer.text)

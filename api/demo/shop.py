@@ -1,0 +1,79 @@
+"""The market's own page in the demonstration: ask Aysel, and look into the CRM."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask, Response, redirect, render_template_string
+from werkzeug.serving import make_server
+
+from api.demo.seed import Seeded
+from api.demo.stage import Connector, CrmView
+
+_PAGE = """<!doctype html>
+<html lang="az"><head><meta charset="utf-8"><title>Xəzər Market</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="{{ vault }}/static/vendor/pico.min.css"></head>
+<body><main class="container">
+<h1>Xəzər Market</h1>
+<p>DEMO. Bu, müəssisənin öz səhifəsidir. / This is the organisation's own page.</p>
+<form method="post" action="/ask"><button>Loyallıq kartı al / Get a loyalty card</button></form>
+<h2>CRM (Tryton)</h2>
+<table><thead><tr><th>Ad / Name</th><th>Əlaqə / Contact</th><th>Aktiv / Active</th></tr></thead>
+<tbody>
+{% for party in parties %}<tr><td>{{ party.name or "—" }}</td>
+<td>{{ party["contact_mechanisms."] | map(attribute="value") | join(", ") }}</td>
+<td>{{ "✓" if party.active else "—" }}</td></tr>
+{% else %}<tr><td colspan="3">Hələ heç kim yoxdur. / Nobody yet.</td></tr>{% endfor %}
+</tbody></table>
+<form method="post" action="/sync"><button class="secondary">Yenilə / Sync now</button></form>
+{% if last %}<pre>{{ last }}</pre>{% endif %}
+</main></body></html>"""
+
+
+@contextmanager
+def serving(connector: Connector, crm: CrmView, seeded: Seeded, port: int) -> Iterator[None]:
+    """Serve the page, and keep the CRM in step every few seconds, until the block ends."""
+    watching = connector.start("run", "--watch", "5s", "--progress", "plain")
+    server = make_server("127.0.0.1", port, _app(connector, crm, seeded), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watching.terminate()
+        server.shutdown()
+        thread.join()
+
+
+def _app(connector: Connector, crm: CrmView, seeded: Seeded) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    state: dict[str, Any] = {"last": "", "waiting": None}
+
+    @app.get("/")
+    def home() -> str:
+        parties = [party for party in crm.parties() if party["code"]]
+        return render_template_string(
+            _PAGE, parties=parties, last=state["last"], vault=seeded.base_url
+        )
+
+    @app.post("/ask")
+    def ask() -> Response:
+        waiting: subprocess.Popen[str] | None = state["waiting"]
+        if waiting is not None and waiting.poll() is None:
+            waiting.terminate()
+            waiting.wait()
+        url, state["waiting"] = connector.ask()
+        return redirect(url, 303)  # type: ignore[return-value]  # werkzeug's response, which Flask takes
+
+    @app.post("/sync")
+    def sync() -> Response:
+        done = connector.run("run", "--progress", "plain", check=False)
+        state["last"] = (done.stdout + done.stderr).strip()[-600:]
+        return redirect("/", 303)  # type: ignore[return-value]  # as above
+
+    return app

@@ -1,0 +1,228 @@
+"""The programs of the demonstration: the server, a real CRM, and the organisation's connector.
+
+Each runs as a process of its own and speaks HTTP to the others, as it would anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.demo.personas import MARKET
+from api.demo.seed import Seeded
+from api.demo.tryton import TrytonDatabase
+
+_READY_SECONDS = 30
+_STOP_SECONDS = 15
+_CONNECTOR_TOML = """\
+[pds]
+url = {url}
+client_id = {client_id}
+private_key = {{ file = {key} }}
+
+[state]
+url = "sqlite:///connector.db"
+secret = {{ file = "state-secret" }}
+
+[crm.main]
+adapter = "tryton"
+url = {crm}
+token = {{ env = "TRYTON_KEY" }}
+login = {login}
+password = {{ env = "TRYTON_PASSWORD" }}
+
+[[map]]
+category = "profile"
+field = "name"
+expr = "words(given_name, family_name)"
+
+[[map]]
+category = "contact"
+field = "contact_mechanisms[email]"
+expr = "records[?email].email | [0]"
+transform = ["email"]
+
+[[map]]
+category = "contact"
+field = "contact_mechanisms[phone]"
+expr = "records[?phone].phone | [0]"
+transform = ["phone"]
+"""
+
+
+def free_port(first: int) -> int:
+    """Return the first of three free ports in a row, from `first` on."""
+    for candidate in range(first, first + 3_000, 3):
+        if all(_is_free(candidate + offset) for offset in range(3)):
+            return candidate
+    raise RuntimeError("there is no free port")
+
+
+@contextmanager
+def server(instance: Path, url: str) -> Iterator[None]:
+    """Run `pds serve` on an instance until the block ends."""
+    log = instance / "server.log"
+    command = [sys.executable, "-m", "api", "serve", "--instance", str(instance)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603 - ours
+        try:
+            _wait_until_ready(f"{url}/readyz", process, log)
+            yield
+        finally:
+            _stop(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """The organisation's side: a folder with its configuration, run as `pds-connector`."""
+
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+    template: dict[str, Any]
+    listen: str
+    redirect_uri: str
+
+    @classmethod
+    def prepare(cls, folder: Path, seeded: Seeded, crm: TrytonDatabase, port: int) -> Connector:
+        """Write the configuration for the market's connector and let it make its keys."""
+        market = seeded.organisation(MARKET)
+        folder.mkdir(mode=0o700)
+        (folder / "connector.toml").write_text(
+            _CONNECTOR_TOML.format(
+                url=json.dumps(seeded.issuer),
+                client_id=json.dumps(market.client_id),
+                key=json.dumps(market.private_jwk_file),
+                crm=json.dumps(crm.url),
+                login=json.dumps(crm.login),
+            ),
+            "utf-8",
+        )
+        secret = folder / "state-secret"
+        secret.touch(mode=0o600)
+        secret.write_text(os.urandom(32).hex(), "ascii")
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "TRYTON_KEY": crm.token,
+            "TRYTON_PASSWORD": crm.password,
+        }
+        listen = f"127.0.0.1:{port}"
+        made = cls(folder, environment, market.templates[0], listen, f"http://{listen}/callback")
+        made.run("init")
+        return made
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(  # noqa: S603 - our own arguments
+            self._command(arguments),
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=check,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that goes on."""
+        return subprocess.Popen(  # noqa: S603 - our own arguments
+            self._command(arguments),
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ask(self) -> tuple[str, subprocess.Popen[str]]:
+        """Ask a person for a connection; returns the URL to open and the waiting process."""
+        waiting = self.start(
+            "connect",
+            "--template",
+            self.template["id"],
+            "--template-sha256",
+            self.template["sha256"],
+            "--attributes",
+            ",".join(self.template["attributes"]),
+            "--optional",
+            ",".join(self.template["optional_attributes"]),
+            "--duration",
+            self.template["duration"],
+            "--listen",
+            self.listen,
+            "--redirect-uri",
+            self.redirect_uri,
+        )
+        line = waiting.stdout.readline().strip() if waiting.stdout else ""
+        if not line.startswith("http"):
+            rest = waiting.stdout.read() if waiting.stdout else ""
+            raise RuntimeError(f"the connector could not ask: {line} {rest}")
+        return line, waiting
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        toml = str(self.folder / "connector.toml")
+        return [sys.executable, "-m", "connector", "--config", toml, *arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class CrmView:
+    """What the CRM holds, asked for over its own REST API."""
+
+    database: TrytonDatabase
+
+    def parties(self) -> list[dict[str, Any]]:
+        """Return every party that the connector made, archived ones included."""
+        answer = httpx.get(
+            f"{self.database.url}/rest/model/party.party",
+            params={"f": ["name", "active", "code", "contact_mechanisms.value"], "s": "200"},
+            headers={
+                "Authorization": f"bearer {self.database.token}",
+                "X-Tryton-Context": "eyJhY3RpdmVfdGVzdCI6IGZhbHNlfQ==",
+            },
+            timeout=30,
+        )
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(_READY_SECONDS * 10):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:  # noqa: PLR2004 - HTTP
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the server did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,257 @@
+"""The whole story, played without a person: each step is asserted and printed.
+
+A person imports, an organisation asks, the person allows part of it, the organisation pulls it, the
+connector puts it into a real CRM, the person stops sharing, the CRM is cleaned, and an auditor
+verifies all of it offline.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.demo.browser import Browser, Page
+from api.demo.personas import MARKET
+from api.demo.seed import Seeded
+from api.demo.stage import Connector, CrmView
+
+Say = Callable[[str], None]
+_OK, _SEE_OTHER = 200, 303
+_SETTLE_SECONDS = 15
+
+
+class StepFailedError(Exception):
+    """A step did not hold; the message says what was expected."""
+
+
+@dataclass
+class Story:
+    """The actors and what they hold."""
+
+    seeded: Seeded
+    connector: Connector
+    crm: CrmView
+    folder: Path
+    say: Say
+    browser: Browser = field(init=False)
+    bundle: Path = field(init=False)
+
+    def play(self) -> None:
+        """Play every step in order.
+
+        Raises:
+            StepFailedError: a step did not hold.
+        """
+        self.browser = Browser(self.seeded.base_url)
+        self.bundle = self.folder / "evidence.json"
+        steps: list[tuple[str, Callable[[], str]]] = [
+            ("Aysel signs in and finds what she imported", self._signs_in),
+            ("The market's connector is ready", self._connector_is_ready),
+            ("The market asks, Aysel allows part of it", self._allows_part),
+            ("The connector puts it into the CRM", self._syncs),
+            ("Running the connector again changes nothing", self._syncs_again),
+            ("Aysel corrects her e-mail, the CRM follows", self._corrects),
+            ("Aysel sees who read what", self._sees_reads),
+            ("Aysel stops sharing in two steps", self._stops_sharing),
+            ("The CRM is cleaned, Aysel sees the confirmation", self._is_erased),
+            ("The auditor takes the evidence", self._takes_evidence),
+            ("The evidence verifies offline", self._verifies),
+            ("One changed byte makes it fail", self._tampers),
+        ]
+        for number, (title, step) in enumerate(steps, start=1):
+            outcome = step()
+            self.say(f"  {number:2}. {title}: {outcome}")
+        self.browser.close()
+
+    def _signs_in(self) -> str:
+        person = self.seeded.person("aysel")
+        page = self.browser.get("/sign-in")
+        page = self.browser.submit(
+            page, "/sign-in", login=person.login, passphrase=person.passphrase
+        )
+        _expect(page.status == _OK, f"signing in answered {page.status}")
+        page = self.browser.get("/vault/contact")
+        _expect("aysel.mammadova@poct.example" in page.text, "her imported e-mail is listed")
+        return "her e-mail from the imported card is there"
+
+    def _connector_is_ready(self) -> str:
+        done = self.connector.run("check", "--json", check=False)
+        _expect(done.returncode == 0, f"`check` says: {done.stdout} {done.stderr}")
+        facts = json.loads(done.stdout)["facts"]
+        return f"{len(facts)} checks passed before anything was written"
+
+    def _allows_part(self) -> str:
+        url, waiting = self.connector.ask()
+        page = self.browser.get(url)
+        form = page.form("/oauth/authorize")
+        offered = form.checkboxes.get("attributes", [])
+        _expect(MARKET.name[0] in page.text, "the organisation is named")
+        _expect(set(offered) == set(MARKET.optional), "every optional item can be chosen")
+        _expect(form.ticked == 0, "nothing is ticked beforehand")
+        page = self.browser.submit(
+            page,
+            "/oauth/authorize",
+            attributes=["addresses.locality"],
+            duration="P30D",
+            decision="allow",
+        )
+        _expect(page.url.startswith("http://" + self.connector.listen), f"landed on {page.url}")
+        output = waiting.communicate(timeout=60)[0]
+        _expect(waiting.returncode == 0, f"the connector could not connect: {output}")
+        return f"1 of {len(offered)} optional items, 30 days instead of {MARKET.duration}"
+
+    def _syncs(self) -> str:
+        self.connector.run("run", "--progress", "plain")
+        found = self._active_parties()
+        _expect(len(found) == 1, f"one party in the CRM, not {len(found)}")
+        _expect(found[0]["name"] == "Aysel Məmmədova", f"her name, not {found[0]['name']}")
+        values = _values(found[0])
+        _expect("aysel.mammadova@poct.example" in values, f"her e-mail, not {values}")
+        _expect(not any(value.startswith("+994") for value in values), "no phone: not agreed")
+        return "one party with name and e-mail, no phone, because that was not agreed"
+
+    def _syncs_again(self) -> str:
+        for _ in range(2):
+            self.connector.run("run", "--progress", "plain")
+        _expect(len(self._active_parties()) == 1, "still one party")
+        return "still one party after two more runs"
+
+    def _corrects(self) -> str:
+        listing = self.browser.get("/vault/contact")
+        link = _link_to_record(listing, "aysel.mammadova@poct.example")
+        page = self.browser.get(link)
+        page = self.browser.submit(page, link, email="aysel.yeni@poct.example")
+        _expect(page.status == _OK, f"saving answered {page.status}")
+        self._until(
+            lambda: "aysel.yeni@poct.example" in _values(self._after_run()),
+            "the CRM has the corrected e-mail",
+        )
+        return "aysel.yeni@poct.example"
+
+    def _sees_reads(self) -> str:
+        page = self.browser.get("/activity")
+        _expect(MARKET.name[0] in page.text, "the market's reads are listed")
+        return "the market's reads are listed with their log entries"
+
+    def _stops_sharing(self) -> str:
+        agreement = self._agreement_id()
+        page = self.browser.get(f"/connections/{agreement}/stop")
+        page = self.browser.submit(page, "/stop", confirm="yes", request_deletion="yes")
+        _expect(page.status == _OK, f"stopping answered {page.status}")
+        status = self.connector.run("run", "--progress", "plain", check=False)
+        _expect(status.returncode == 0, f"the connector says: {status.stdout} {status.stderr}")
+        return "effective with the answer"
+
+    def _is_erased(self) -> str:
+        self._until(lambda: not self._active_parties(), "no active party is left in the CRM")
+        left = [value for party in self.crm.parties() for value in _values(party)]
+        names = [party["name"] for party in self.crm.parties() if party.get("code")]
+        _expect(not any("aysel" in value for value in left), f"no e-mail is left, but: {left}")
+        _expect("Aysel Məmmədova" not in names, "no name is left")
+        self.connector.run("run", "--progress", "plain", check=False)
+        page = self.browser.get(f"/connections/{self._agreement_id()}")
+        _expect("təsdiqləndi" in page.text, "the deletion shows as confirmed")
+        return "erased, read again to prove it, and confirmed with a signed receipt"
+
+    def _takes_evidence(self) -> str:
+        access = self.seeded.auditors[0]["access"]
+
+        def export() -> httpx.Response:
+            return httpx.get(
+                f"{self.seeded.base_url}/v1/audit/bundle",
+                headers={"Authorization": f"Bearer {access}"},
+                timeout=60,
+            )
+
+        def is_complete() -> bool:
+            answer = export()
+            if answer.status_code != _OK:
+                return False
+            self.bundle.write_bytes(answer.content)
+            return b"erasure.confirmed" in answer.content
+
+        self._until(is_complete, "the evidence holds the confirmed erasure")
+        # In life an auditor has these keys from the operator beforehand, not from the bundle.
+        for name, path in (("vkeys", "/log/vkeys"), ("receipt-keys.json", "/receipts/keys")):
+            answer = httpx.get(f"{self.seeded.base_url}{path}", timeout=30)
+            answer.raise_for_status()
+            (self.folder / name).write_bytes(answer.content)
+        entries = len(json.loads(self.bundle.read_bytes())["entries"])
+        return f"{entries} entries, without anyone's name in them"
+
+    def _verifies(self) -> str:
+        done = self._verify(self.bundle)
+        _expect(done.returncode == 0, f"`pds verify` says: {done.stdout} {done.stderr}")
+        alone = self._verify(self.bundle, trusted=False)
+        _expect(alone.returncode == 3, "without keys of one's own it is self-consistent only")  # noqa: PLR2004 - the exit status
+        return "every entry, receipt and read; without one's own keys only self-consistent"
+
+    def _tampers(self) -> str:
+        changed = json.loads(self.bundle.read_bytes())
+        entry = next(
+            one for one in changed["entries"] if one["event"]["pub"]["event"] == "data.read"
+        )
+        entry["event"]["pub"]["count"] += 1
+        path = self.folder / "tampered.json"
+        path.write_text(json.dumps(changed, sort_keys=True, separators=(",", ":")), "utf-8")
+        done = self._verify(path)
+        _expect(done.returncode == 1, f"a changed entry was not found: {done.stdout}")
+        _expect(str(entry["index"]) in done.stdout, "the report names the entry")
+        return f"entry {entry['index']} is named"
+
+    def _verify(self, path: Path, *, trusted: bool = True) -> subprocess.CompletedProcess[str]:
+        keys = ["--vkey", str(self.folder / "vkeys")]
+        keys += ["--receipt-key", str(self.folder / "receipt-keys.json")]
+        return subprocess.run(  # noqa: S603 - our own arguments
+            [sys.executable, "-m", "api", "verify", str(path), *(keys if trusted else [])],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def _active_parties(self) -> list[dict[str, Any]]:
+        return [party for party in self.crm.parties() if party["active"] and party["code"]]
+
+    def _after_run(self) -> dict[str, Any]:
+        self.connector.run("run", "--progress", "plain")
+        found = self._active_parties()
+        return found[0] if found else {}
+
+    def _agreement_id(self) -> str:
+        done = self.connector.run("status", "--json", check=False)
+        document = json.loads(done.stdout)
+        found: str = document["connections"][0]["agreement"]
+        return found
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        # The feed is numbered and the log integrated within moments, by another thread.
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not holds():
+            if time.monotonic() > deadline:
+                raise StepFailedError(f"expected within {_SETTLE_SECONDS} s: {what}")
+            time.sleep(0.3)
+
+
+def _values(party: dict[str, Any]) -> list[str]:
+    return [str(one.get("value")) for one in party.get("contact_mechanisms.", [])]
+
+
+def _link_to_record(page: Page, text: str) -> str:
+    before = page.text.partition(text)[0]
+    start = before.rfind('href="/vault/contact/')
+    _expect(start >= 0, f"a link to the record of {text}")
+    return before[start + len('href="') :].partition('"')[0]
+
+
+def _expect(holds: bool, what: str) -> None:  # noqa: FBT001 - an assertion
+    if not holds:
+        raise StepFailedError(f"expected: {what}")

@@ -1,0 +1,53 @@
+"""Organisations' own keys, where the operator makes or uses them on an organisation's behalf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.orm import Session
+
+from api.oauth import clients
+from api.wiring import Wiring
+from consent import templates
+from consent.formats import jws
+from consent.formats.encoding import b64u, b64u_decode
+from consent.vocabulary import EventName
+
+
+def new_jwk() -> dict[str, str]:
+    """Return a fresh private Ed25519 JWK (RFC 8037), for client assertions and documents."""
+    private = Ed25519PrivateKey.generate()
+    public = b64u(private.public_key().public_bytes_raw())
+    return {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "use": "sig",
+        "kid": f"org-{public[:12]}",
+        "x": public,
+        "d": b64u(private.private_bytes_raw()),
+    }
+
+
+def publish_template(
+    services: Wiring, document: Mapping[str, Any], private_jwk: Mapping[str, str]
+) -> templates.Template:
+    """Sign a template with an organisation's key and publish it.
+
+    Raises:
+        ValidationFailedError: the template or the key is wrong.
+        ConflictError: it is not the next version.
+    """
+    private = Ed25519PrivateKey.from_private_bytes(b64u_decode(private_jwk["d"]))
+    signed = jws.sign(dict(document), private, kid=private_jwk["kid"], typ=templates.TYPE)
+    now = services.clock.now()
+
+    def job(session: Session) -> templates.Template:
+        keys = clients.signing_keys(session, UUID(str(document.get("organisation"))))
+        published = templates.publish(session, signed, keys=keys, now=now)
+        services.log.append_deployment(session, EventName.TEMPLATE_PUBLISHED, at=now)
+        return published
+
+    return services.uow.write(job)
