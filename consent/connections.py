@@ -180,6 +180,15 @@ def refusals(session: Session, bucket: int, vault_id: UUID) -> list[RefusalView]
     return [_refusal(session, row, given.get(row.id)) for row in rows]
 
 
+def organisation(session: Session, organisation_id: UUID) -> OrganisationView:
+    """Return an organisation as people see it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return _organisation(organisations.get(session, organisation_id))
+
+
 def notice(session: Session, sha256: str) -> dict[str, Any]:
     """Return the text that was shown under a hash (CUX-25).
 

@@ -1,0 +1,156 @@
+"""What happened: the log's events of one vault, in plain words, each with its place in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from api.web import guards, pages
+from api.wiring import wiring
+from consent import connections
+from consent.connections import ConnectionView, GrantView
+from consent.grants import GrantKeys
+from consent.log import reader
+from consent.log.entries import grant_stream, open_private
+from consent.log.reader import LoggedEvent
+from consent.vocabulary import EventName
+from pds.catalogue import CATALOGUE, Collection
+from pds.errors import DecryptionError, KeyUnavailableError, NotFoundError
+from pds.sessions import Visitor
+
+blueprint = Blueprint("activity", __name__, url_prefix="/activity")
+
+_PAGE_EVENTS = 30
+_READS = (EventName.DATA_READ, EventName.DATA_READ_DENIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as its owner sees it.
+
+    `index` is its place in the signed log; None while it waits for the next signature, which takes
+    seconds. `details` is the private part, or None while the vault is locked.
+    """
+
+    id: UUID
+    name: str
+    at: datetime
+    reference: str
+    view: ConnectionView | None
+    collections: tuple[Collection, ...]
+    outcome: str
+    count: int
+    index: int | None
+    details: Mapping[str, object] | None
+    has_details: bool
+
+    @property
+    def is_read(self) -> bool:
+        """Tell whether it is about an organisation's reading."""
+        return self.name in _READS
+
+    @property
+    def records(self) -> int:
+        """How many records the private part names."""
+        found = (self.details or {}).get("records")
+        return len(found) if isinstance(found, list) else 0
+
+
+@blueprint.get("")
+@guards.signed_in
+def show(visitor: Visitor) -> ResponseReturnValue:
+    """List the events of the vault and its grants, newest first."""
+    services = wiring()
+    bucket, vault_id = visitor.vault.bucket, visitor.vault.id
+    with services.uow.read() as session:
+        size = _signed_size(session)
+        events = reader.vault_events(
+            session, bucket, vault_id, before=_before(), limit=_PAGE_EVENTS + 1
+        )
+        views = connections.of_vault(session, bucket, vault_id, now=services.clock.now())
+    by_grant = {grant.id: view for view in views for grant in view.grants}
+    entries = [_entry(visitor, event, by_grant, size) for event in events[:_PAGE_EVENTS]]
+    return pages.page(
+        "activity.html",
+        entries=entries,
+        following=entries[-1].id if len(events) > _PAGE_EVENTS else None,
+        first=_before() is None,
+        size=size,
+        origin=services.settings.log_origin,
+    )
+
+
+def of_grants(visitor: Visitor, grants: Sequence[GrantView], *, limit: int) -> list[Entry]:
+    """Return the latest events of some grants, newest first (CUX-31)."""
+    with wiring().uow.read() as session:
+        size = _signed_size(session)
+        events = [
+            event
+            for grant in grants
+            for event in reader.stream_events(
+                session,
+                visitor.vault.bucket,
+                grant_stream(grant.id),
+                first=max(grant.seq - limit + 1, 1),
+            )
+        ]
+    events.sort(key=lambda event: event.id, reverse=True)
+    return [_entry(visitor, event, {}, size) for event in events[:limit]]
+
+
+def _entry(
+    visitor: Visitor, event: LoggedEvent, by_grant: Mapping[UUID, ConnectionView], size: int
+) -> Entry:
+    public = event.opening.pub if event.opening else None
+    signed = event.index if event.index is not None and event.index < size else None
+    return Entry(
+        id=event.id,
+        name=event.name,
+        at=event.at,
+        reference=event.ref.text(),
+        view=by_grant.get(event.grant_id) if event.grant_id else None,
+        collections=tuple(_collections(public.collections if public else ())),
+        outcome=public.outcome if public else "",
+        count=public.count if public else 0,
+        index=signed,
+        details=_details(visitor, event),
+        has_details=event.sealed.box is not None,
+    )
+
+
+def _collections(names: Iterable[str]) -> Iterable[Collection]:
+    return (CATALOGUE.collections[name] for name in names if name in CATALOGUE.collections)
+
+
+def _details(visitor: Visitor, event: LoggedEvent) -> Mapping[str, object] | None:
+    vault = visitor.open_vault
+    if vault is None or event.sealed.box is None:
+        return None
+    try:
+        if event.sealed.key_kind == "audit":
+            key = vault.key("audit", str(visitor.vault.id), 1)
+        elif event.grant_id is not None:
+            key = GrantKeys.from_owner(vault, event.grant_id).audit_key
+        else:
+            return None
+        return open_private(event.sealed, key)[0]
+    except (KeyUnavailableError, DecryptionError):
+        # Shown as sealed: one entry that does not open must not hide the others.
+        return None
+
+
+def _signed_size(session: Session) -> int:
+    try:
+        return reader.signed_tree(session).checkpoint.size
+    except NotFoundError:
+        return 0
+
+
+def _before() -> UUID | None:
+    return request.args.get("before", type=UUID)

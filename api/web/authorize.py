@@ -1,0 +1,198 @@
+"""The authorization endpoint's pages (RFC 6749 section 3.1): from a pushed request to a decision.
+
+The protocol is `api.oauth.authorization`'s; here are the order of pages and the forms. Sign-in and
+unlocking come first, then the notice, then one POST that decides (P-28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from api import security
+from api.oauth.authorization import (
+    AuthorizationPageError,
+    AuthorizationRedirect,
+    Pending,
+    authorization,
+)
+from api.web import guards, kept, languages, pages, visitors, words
+from api.web.consent import (
+    changes,
+    examples_from,
+    missing_confirmation,
+    parse_choice,
+    render_consent,
+    render_cooling,
+)
+from api.web.pages import Problem
+from api.wiring import wiring
+from consent import connections
+from consent.agreements import Choice
+from consent.errors import NoticeChangedError
+from consent.models import Request
+from pds.errors import ConflictError, NotFoundError, ValidationFailedError
+from pds.sessions import Visitor
+
+blueprint = Blueprint("authorize", __name__)
+
+_PATH = "/oauth/authorize"
+
+
+@blueprint.get(_PATH)
+def show() -> ResponseReturnValue:
+    """Show a request to its person, after sign-in and unlocking."""
+    pending = _begin()
+    if isinstance(pending, Response):
+        return pending
+    visitor = _ready(pending)
+    if isinstance(visitor, Response):
+        return visitor
+    until = wiring().agreements.cooling(visitor.vault, pending.ask)
+    if until is not None and "anyway" not in request.args:
+        name = _organisation_name(pending)
+        return render_cooling(name, until, anyway=f"{_here()}&anyway=yes", here=_here())
+    seen = _seen(pending, visitor)
+    if isinstance(seen, Response):
+        return seen
+    return _consent_page(pending, visitor, seen[1])
+
+
+@blueprint.post(_PATH)
+@guards.signed_in
+def decide(visitor: Visitor) -> ResponseReturnValue:
+    """Take the decision, and send the browser back to the client."""
+    pending = _begin()
+    if isinstance(pending, Response):
+        return pending
+    decision, choice = parse_choice(request.form)
+    if decision != "refuse" and visitor.open_vault is None:
+        return kept.page(kept.Reason.LOCKED)
+    try:
+        authorization().bind(pending, visitor)
+        seen = _seen(pending, visitor)
+        if isinstance(seen, Response):
+            return seen
+        return _decide(pending, visitor, seen, decision, choice)
+    except AuthorizationPageError as error:
+        return _error_page(error.code)
+    except ConflictError:
+        return _error_page("decided")
+
+
+def _decide(
+    pending: Pending,
+    visitor: Visitor,
+    seen: tuple[Request, dict[str, Any]],
+    decision: str,
+    choice: Choice,
+) -> Response:
+    row, notice = seen
+    try:
+        if decision == "refuse":
+            return guards.see_other(authorization().refuse(pending, visitor, row, choice))
+        if decision != "allow":
+            return _consent_page(pending, visitor, notice, status=422)
+        if wrong := missing_confirmation(pending.ask, choice, request.form):
+            return _consent_page(pending, visitor, notice, *wrong, status=422)
+        return guards.see_other(authorization().allow(pending, visitor, row, choice))
+    except ValidationFailedError as error:
+        wrong = [Problem(each.field, words.issue(each)) for each in error.issues]
+        return _consent_page(pending, visitor, notice, *wrong, status=422)
+    except NoticeChangedError:
+        changed = changes(_shown_before(choice), notice)
+        return _consent_page(pending, visitor, notice, changed=changed, status=409)
+
+
+def _ready(pending: Pending) -> Visitor | Response:
+    """Return whose request it is, or the page that comes first; binds the request (THR-7)."""
+    visitor = visitors.current()
+    if visitor is None:
+        return guards.elsewhere("/sign-in")
+    if visitor.open_vault is None:
+        return guards.elsewhere("/unlock")
+    try:
+        authorization().bind(pending, visitor)
+    except AuthorizationPageError as error:
+        return _error_page(error.code)
+    return visitor
+
+
+def _begin() -> Pending | Response:
+    given: Mapping[str, str] = request.form if request.method == "POST" else request.args
+    try:
+        pending = authorization().begin(given.get("client_id", ""), given.get("request_uri", ""))
+    except AuthorizationPageError as error:
+        return _error_page(error.code)
+    except AuthorizationRedirect as answer:
+        return guards.see_other(answer.location)
+    pages.asked_in(pending.ui_locales)
+    return pending
+
+
+def _seen(pending: Pending, visitor: Visitor) -> tuple[Request, dict[str, Any]] | Response:
+    try:
+        return wiring().agreements.show(
+            visitor.vault,
+            pending.ask,
+            pending.details,
+            pending.pushed_id,
+            locale=languages.current(),
+        )
+    except ConflictError:
+        return _error_page("decided")
+
+
+def _consent_page(
+    pending: Pending,
+    visitor: Visitor,
+    notice: dict[str, Any],
+    *problems: Problem,
+    changed: frozenset[str] = frozenset(),
+    status: int = 200,
+) -> Response:
+    # Chromium holds the redirect that answers this form against the page's policy (UI-6).
+    security.allow_form_redirect(pending.redirect_uri)
+    names = (*pending.ask.required, *pending.ask.optional)
+    return render_consent(
+        notice,
+        ask=pending.ask,
+        examples=examples_from(wiring().records(visitor), names) if visitor.open_vault else {},
+        hidden=_address(),
+        here=_here(),
+        problems=problems,
+        changed=changed,
+        form=request.form if request.method == "POST" else None,
+        status=status,
+    )
+
+
+def _shown_before(choice: Choice) -> dict[str, Any]:
+    try:
+        with wiring().uow.read() as session:
+            return connections.notice(session, choice.notice_sha256)
+    except NotFoundError:
+        return {}
+
+
+def _organisation_name(pending: Pending) -> str:
+    with wiring().uow.read() as session:
+        name = connections.organisation(session, pending.ask.template.organisation_id).name
+    return name.text(languages.current())
+
+
+def _address() -> dict[str, str]:
+    return {name: request.values.get(name, "") for name in ("client_id", "request_uri")}
+
+
+def _here() -> str:
+    return f"{_PATH}?{urlencode(_address())}"
+
+
+def _error_page(code: str) -> Response:
+    status = 409 if code == "decided" else 400
+    return pages.page("authorize_error.html", status, code=code, here="/")

@@ -1,0 +1,215 @@
+"""Connections: who may read what, until when; what they did with it; and how to stop it.
+
+None of this needs an unlocked vault: whoever is locked out can still stop sharing (TAK-41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from api.web import activity, flashes, guards, languages, pages
+from api.wiring import wiring
+from consent import connections, receipts
+from consent.connections import ConnectionView, RefusalView
+from pds.catalogue import CATALOGUE, Attribute, Cluster
+from pds.errors import NotFoundError
+from pds.sessions import Visitor
+from pds.text import matches
+
+blueprint = Blueprint("connections", __name__, url_prefix="/connections")
+
+_PAGE = 20
+_MOST_EVENTS = 100
+_ORDERS: dict[str, Callable[[ConnectionView], tuple[float, ...]]] = {
+    "newest": lambda view: (-view.granted_at.timestamp(),),
+    "expiry": lambda view: (view.expires_at.timestamp(),),
+    "last-access": lambda view: (-(view.last_read_at or view.granted_at).timestamp(),),
+}
+
+
+@blueprint.get("")
+@guards.signed_in
+def current(visitor: Visitor) -> ResponseReturnValue:
+    """List the connections through which something may be read (CUX-27)."""
+    now = wiring().clock.now()
+    views = [view for view in _views(visitor, now) if view.is_current]
+    found = _filtered(views)
+    return pages.page(
+        "connections.html",
+        tab="current",
+        total=len(views),
+        now=now,
+        clusters=CATALOGUE.clusters.values(),
+        orders=tuple(_ORDERS),
+        clusters_of=clusters_of,
+        refusals=[],
+        **_paged(found),
+    )
+
+
+@blueprint.get("/history")
+@guards.signed_in
+def history(visitor: Visitor) -> ResponseReturnValue:
+    """List what has ended or was refused."""
+    services = wiring()
+    now = services.clock.now()
+    views = [view for view in _views(visitor, now) if not view.is_current]
+    with services.uow.read() as session:
+        refused = connections.refusals(session, visitor.vault.bucket, visitor.vault.id)
+    found = _filtered(views)
+    return pages.page(
+        "connections.html",
+        tab="history",
+        total=len(views) + len(refused),
+        now=now,
+        clusters=CATALOGUE.clusters.values(),
+        orders=tuple(_ORDERS),
+        clusters_of=clusters_of,
+        refusals=_filtered_refusals(refused),
+        **_paged(found),
+    )
+
+
+@blueprint.get("/<uuid:agreement_id>")
+@guards.signed_in
+def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Show one agreement: what is shared, receipts, every access (CUX-31)."""
+    services = wiring()
+    now = services.clock.now()
+    view = _view(visitor, agreement_id, now)
+    with services.uow.read() as session:
+        issued = receipts.of_agreement(session, visitor.vault.bucket, agreement_id)
+    return pages.page(
+        "connection.html",
+        view=view,
+        now=now,
+        groups=clusters_of(view.attributes),
+        denied=clusters_of(view.denied),
+        receipts=issued,
+        entries=activity.of_grants(visitor, view.grants, limit=_MOST_EVENTS),
+        most_events=_MOST_EVENTS,
+        ranges=[(CATALOGUE.collection(name), start) for name, start in view.data_from.items()],
+    )
+
+
+@blueprint.get("/<uuid:agreement_id>/stop")
+@guards.signed_in
+def stop_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Say what stopping means, and ask once: the second of two steps (CUX-35, CUX-37)."""
+    view = _view(visitor, agreement_id, wiring().clock.now())
+    if not view.is_current:
+        return guards.see_other(f"/connections/{agreement_id}")
+    return pages.page("stop.html", view=view, groups=clusters_of(view.attributes))
+
+
+@blueprint.post("/<uuid:agreement_id>/stop")
+@guards.signed_in
+def stop(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Stop sharing; it has stopped when this answers (CUX-39)."""
+    if "confirm" not in request.form:
+        return guards.see_other(f"/connections/{agreement_id}/stop")
+    wiring().agreements.withdraw(
+        visitor.vault, agreement_id, request_deletion="request_deletion" in request.form
+    )
+    flashes.put("stopped")
+    return guards.see_other(f"/connections/{agreement_id}")
+
+
+@blueprint.get("/stop-all")
+@guards.signed_in
+def stop_all_form(visitor: Visitor) -> ResponseReturnValue:
+    """List everything that would stop, and ask once (CUX-44)."""
+    views = [view for view in _views(visitor, wiring().clock.now()) if view.is_current]
+    if not views:
+        return guards.see_other("/connections")
+    return pages.page("stop_all.html", views=views, clusters_of=clusters_of)
+
+
+@blueprint.post("/stop-all")
+@guards.signed_in
+def stop_all(visitor: Visitor) -> ResponseReturnValue:
+    """Stop all sharing, one agreement after the other; each stop is a decision of its own."""
+    services = wiring()
+    if "confirm" not in request.form:
+        return guards.see_other("/connections/stop-all")
+    for view in _views(visitor, services.clock.now()):
+        if view.is_current:
+            services.agreements.withdraw(
+                visitor.vault,
+                view.agreement_id,
+                request_deletion="request_deletion" in request.form,
+            )
+    flashes.put("stopped-all")
+    return guards.see_other("/connections/history")
+
+
+def clusters_of(names: Iterable[str]) -> list[tuple[Cluster, list[Attribute]]]:
+    """Group attributes by the clusters of every screen (CUX-5), passing over unknown ones."""
+    known = [name for name in names if _is_known(name)]
+    return list(CATALOGUE.clusters_of(known).items())
+
+
+def _views(visitor: Visitor, now: datetime) -> list[ConnectionView]:
+    with wiring().uow.read() as session:
+        return connections.of_vault(session, visitor.vault.bucket, visitor.vault.id, now=now)
+
+
+def _view(visitor: Visitor, agreement_id: UUID, now: datetime) -> ConnectionView:
+    with wiring().uow.read() as session:
+        return connections.get(
+            session, visitor.vault.bucket, visitor.vault.id, agreement_id, now=now
+        )
+
+
+def _filtered(views: Iterable[ConnectionView]) -> list[ConnectionView]:
+    query, state = request.args.get("q", ""), request.args.get("state", "")
+    cluster = request.args.get("cluster", "")
+    found = [
+        view
+        for view in views
+        if _speaks_of(query, view)
+        and (not state or view.state == state)
+        and (not cluster or cluster in {each.name for each, _ in clusters_of(view.attributes)})
+    ]
+    order = _ORDERS.get(request.args.get("order", ""), _ORDERS["newest"])
+    return sorted(found, key=order)
+
+
+def _filtered_refusals(views: Iterable[RefusalView]) -> list[RefusalView]:
+    query, state = request.args.get("q", ""), request.args.get("state", "")
+    if request.args.get("cluster") or state not in ("", "refused"):
+        return []
+    return [view for view in views if _speaks_of(query, view)]
+
+
+def _speaks_of(query: str, view: ConnectionView | RefusalView) -> bool:
+    words = (view.organisation.name, view.title, view.purpose_text)
+    return matches(query, " ".join(f"{each.az} {each.en}" for each in words))
+
+
+def _paged(found: list[ConnectionView]) -> dict[str, object]:
+    start = max(request.args.get("from", 0, type=int), 0)
+    return {
+        "views": found[start : start + _PAGE],
+        "before": max(start - _PAGE, 0) if start else None,
+        "following": start + _PAGE if len(found) > start + _PAGE else None,
+        "locale_code": languages.current(),
+        "query": {
+            name: request.args[name]
+            for name in ("q", "state", "cluster", "order")
+            if request.args.get(name)
+        },
+    }
+
+
+def _is_known(name: str) -> bool:
+    try:
+        CATALOGUE.attribute(name)
+    except NotFoundError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""Texts that were shown or given: notices, for whoever has the hash; receipts, for their owner."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from api.web import guards, pages
+from api.web.connections import clusters_of
+from api.wiring import wiring
+from consent import connections, receipts
+from consent.formats import canonical
+from consent.models import Receipt
+from pds.clock import from_rfc3339
+from pds.errors import NotFoundError
+from pds.sessions import Visitor
+
+blueprint = Blueprint("documents", __name__)
+
+_HASH_CHARACTERS = 64
+
+
+@blueprint.get("/notices/<sha256>")
+def notice(sha256: str) -> ResponseReturnValue:
+    """Show the text that stood on a consent page, word for word (P-28)."""
+    if len(sha256) != _HASH_CHARACTERS:
+        raise NotFoundError
+    with wiring().uow.read() as session:
+        document = connections.notice(session, sha256)
+    if request.args.get("format") == "json":
+        return _json(canonical.canonical_bytes(document), f"notice-{sha256[:16]}.json")
+    return pages.page(
+        "notice.html",
+        notice=document,
+        sha256=sha256,
+        required=_grouped(document, "required"),
+        optional=_grouped(document, "optional"),
+    )
+
+
+@blueprint.get("/receipts")
+@guards.signed_in
+def all_receipts(visitor: Visitor) -> ResponseReturnValue:
+    """List a person's receipts."""
+    with wiring().uow.read() as session:
+        found = receipts.of_vault(session, visitor.vault.bucket, visitor.vault.id)
+    return pages.page("receipts.html", receipts=[(row, _record(row)) for row in found])
+
+
+@blueprint.get("/receipts/<uuid:receipt_id>")
+@guards.signed_in
+def receipt(visitor: Visitor, receipt_id: UUID) -> ResponseReturnValue:
+    """Show a receipt in words, or give the signed document itself (CUX-24, CUX-33)."""
+    with wiring().uow.read() as session:
+        row = receipts.get(session, visitor.vault.bucket, visitor.vault.id, receipt_id)
+    if request.args.get("format") == "json":
+        return _json(row.document, f"receipt-{receipt_id}.json")
+    document: Any = canonical.parse(row.document)
+    record = document["dpv:hasRecordOfActivity"][0]
+    process = record["dpv:hasProcess"][0]
+    names = [item["attribute_id"] for item in process["dpv:hasPersonalData"]]
+    return pages.page(
+        "receipt.html",
+        receipt=document,
+        record=record,
+        process=process,
+        row=row,
+        shared=clusters_of(names) if row.agreement_id else [],
+        denied=clusters_of(record["denied_attributes"]),
+        statuses=[
+            (each, from_rfc3339(each["dpv:isIndicatedAtTime"]))
+            for each in record["dpv:hasConsentStatus"]
+        ],
+        obligations=[(each, from_rfc3339(each["due_at"])) for each in record["obligations"]],
+    )
+
+
+def _record(row: Receipt) -> dict[str, Any]:
+    document: Any = canonical.parse(row.document)
+    found: dict[str, Any] = document["dpv:hasRecordOfActivity"][0]
+    return found
+
+
+def _grouped(document: dict[str, Any], member: str) -> list[tuple[Any, list[tuple[Any, str]]]]:
+    reasons = {item["name"]: item["reason"] for item in document[member]}
+    return [
+        (cluster, [(attribute, reasons[attribute.qualified_name]) for attribute in attributes])
+        for cluster, attributes in clusters_of(reasons)
+    ]
+
+
+def _json(content: bytes, filename: str) -> Response:
+    response = Response(content, mimetype="application/json")
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response

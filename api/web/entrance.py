@@ -1,0 +1,221 @@
+"""The way in and out: making a vault, signing in, unlocking, recovering, leaving."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from api.web import cookies, flashes, forms, guards, languages, pages, visitors, words
+from api.web.pages import Problem
+from api.wiring import wiring
+from pds import passphrases
+from pds.errors import Issue, LimitExceededError, ValidationFailedError, WrongSecretError
+from pds.sessions import Visitor
+
+blueprint = Blueprint("entrance", __name__)
+
+AUTHORIZE = "/oauth/authorize"
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """Say what this is, and offer the way in."""
+    if visitors.current() is not None:
+        return guards.see_other("/vault")
+    return pages.page("home.html")
+
+
+@blueprint.get("/sign-up")
+def sign_up_form() -> ResponseReturnValue:
+    """Offer a new vault, with a passphrase of six generated words (P-17)."""
+    return _sign_up_page("", passphrases.generate())
+
+
+@blueprint.post("/sign-up")
+def sign_up() -> ResponseReturnValue:
+    """Make a vault, sign its owner in, and show the recovery code."""
+    login, passphrase = request.form.get("login", ""), request.form.get("passphrase", "")
+    services = wiring()
+    try:
+        made = services.accounts.sign_up(login, passphrase, locale=languages.current())
+        entrance = services.accounts.enter(login, passphrase)
+    except ValidationFailedError as error:
+        return _sign_up_page(login, "", 422, *_problems(error))
+    except LimitExceededError as error:
+        return _later(_sign_up_page(login, "", 429, _wait(error)), error)
+    visitors.start(entrance)
+    flashes.put("welcome")
+    return _recovery_code(made.recovery_code)
+
+
+@blueprint.post("/recovery-code")
+@guards.signed_in
+def recovery_code_kept(_visitor: Visitor) -> ResponseReturnValue:
+    """Go on once the code is written down; the code itself is not sent back."""
+    if "written" not in request.form:
+        return guards.see_other("/settings")
+    return guards.see_other(forms.next_path())
+
+
+@blueprint.get("/sign-in")
+def sign_in_form() -> ResponseReturnValue:
+    """Ask for name and passphrase."""
+    if visitors.current() is not None:
+        return guards.see_other(forms.next_path())
+    return _sign_in_page("")
+
+
+@blueprint.post("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """Sign in and unlock."""
+    login = request.form.get("login", "")
+    try:
+        entrance = wiring().accounts.enter(login, request.form.get("passphrase", ""))
+    except WrongSecretError:
+        problem = Problem("login", words.issue(Issue("login", "wrong_secret", "")))
+        return _sign_in_page(login, 422, problem)
+    except LimitExceededError as error:
+        return _later(_sign_in_page(login, 429, _wait(error)), error)
+    flashes.put(*flashes.of_housekeeping(visitors.start(entrance)))
+    return guards.see_other(forms.next_path())
+
+
+@blueprint.get("/unlock")
+@guards.signed_in
+def unlock_form(visitor: Visitor) -> ResponseReturnValue:
+    """Ask for the passphrase again."""
+    if visitor.open_vault is not None:
+        return guards.see_other(forms.next_path())
+    return _unlock_page()
+
+
+@blueprint.post("/unlock")
+@guards.signed_in
+def unlock(visitor: Visitor) -> ResponseReturnValue:
+    """Unlock the vault of this session."""
+    try:
+        entrance = wiring().accounts.enter_again(
+            visitor.vault.id, request.form.get("passphrase", "")
+        )
+    except WrongSecretError:
+        problem = Problem("passphrase", words.issue(Issue("", "wrong_passphrase", "")))
+        return _unlock_page(422, problem)
+    except LimitExceededError as error:
+        return _later(_unlock_page(429, _wait(error, "passphrase")), error)
+    flashes.put(*flashes.of_housekeeping(visitors.unlock(visitor, entrance)))
+    return guards.see_other(forms.next_path())
+
+
+@blueprint.post("/lock")
+@guards.signed_in
+def lock(visitor: Visitor) -> ResponseReturnValue:
+    """Lock the vault; connections can still be looked at and stopped."""
+    visitors.lock(visitor)
+    flashes.put("locked")
+    return guards.see_other("/connections")
+
+
+@blueprint.post("/sign-out")
+@guards.signed_in
+def sign_out(visitor: Visitor) -> ResponseReturnValue:
+    """End this session."""
+    visitors.end(visitor)
+    flashes.put("signed-out")
+    return guards.see_other("/")
+
+
+@blueprint.get("/recover")
+def recover_form() -> ResponseReturnValue:
+    """Ask for the recovery code, and offer a new passphrase."""
+    return _recover_page("", passphrases.generate())
+
+
+@blueprint.post("/recover")
+def recover() -> ResponseReturnValue:
+    """Open a vault by its recovery code; old passphrase and old code end."""
+    login, new = request.form.get("login", ""), request.form.get("new_passphrase", "")
+    services = wiring()
+    try:
+        entrance, code = services.accounts.recover(login, request.form.get("code", "").strip(), new)
+    except WrongSecretError:
+        problem = Problem("code", words.issue(Issue("code", "wrong_code", "")))
+        return _recover_page(login, new, 422, problem)
+    except ValidationFailedError as error:
+        found = [Problem("new_passphrase", words.issue(each)) for each in error.issues]
+        return _recover_page(login, "", 422, *found)
+    except LimitExceededError as error:
+        return _later(_recover_page(login, new, 429, _wait(error)), error)
+    services.sessions.end_others(entrance.ref.id, keep=None)
+    visitors.start(entrance)
+    flashes.put("passphrase-changed")
+    return _recovery_code(code)
+
+
+@blueprint.post("/preferences")
+def preferences() -> ResponseReturnValue:
+    """Switch language or colours, for this browser and for the account (UI-17, UI-21)."""
+    visitor = visitors.current()
+    locale = request.form.get("locale", languages.current())
+    theme = request.form.get("theme", pages.theme())
+    if locale in languages.LOCALES and theme in pages.THEMES:
+        cookies.put("l", locale, max_age_seconds=cookies.A_YEAR)
+        cookies.put("t", theme, max_age_seconds=cookies.A_YEAR)
+        if visitor is not None:
+            wiring().accounts.set_preferences(visitor.vault.id, locale=locale, theme=theme)
+    return guards.see_other(forms.next_path("/"))
+
+
+def _sign_up_page(login: str, passphrase: str, status: int = 200, *problems: Problem) -> Response:
+    return pages.page(
+        "sign_up.html",
+        status,
+        login=login,
+        passphrase=passphrase or passphrases.generate(),
+        next=forms.next_path(),
+        problems=problems,
+    )
+
+
+def _sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response:
+    target = forms.next_path()
+    # No way to recover inside a redirect from elsewhere: that is what phishing looks like (CUX-20).
+    return pages.page(
+        "sign_in.html",
+        status,
+        login=login,
+        next=target,
+        from_elsewhere=target.startswith(AUTHORIZE),
+        problems=problems,
+    )
+
+
+def _unlock_page(status: int = 200, *problems: Problem) -> Response:
+    return pages.page("unlock.html", status, next=forms.next_path(), problems=problems)
+
+
+def _recover_page(login: str, new: str, status: int = 200, *problems: Problem) -> Response:
+    return pages.page(
+        "recover.html",
+        status,
+        login=login,
+        new_passphrase=new or passphrases.generate(),
+        problems=problems,
+    )
+
+
+def _recovery_code(code: str) -> Response:
+    # Not after a redirect: the code is kept nowhere, so there is nothing to show it from again.
+    return pages.page("recovery_code.html", code=code, next=forms.next_path())
+
+
+def _problems(error: ValidationFailedError) -> list[Problem]:
+    return [Problem(each.field, words.issue(each)) for each in error.issues]
+
+
+def _wait(error: LimitExceededError, field: str = "login") -> Problem:
+    return Problem(field, words.wait(error.retry_after_seconds or 60))
+
+
+def _later(response: Response, error: LimitExceededError) -> Response:
+    response.headers["Retry-After"] = str(error.retry_after_seconds or 60)
+    return response

@@ -1,0 +1,128 @@
+"""Importing a file: choosing it, and watching it become records, batch by batch."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from api.web import flashes, guards, languages, pages, words
+from api.web.pages import Problem
+from api.wiring import wiring
+from pds.catalogue import CATALOGUE
+from pds.errors import Issue, LimitExceededError, ValidationFailedError
+from pds.importing import FORMATS, detect, file_message
+from pds.imports import Progress
+from pds.sessions import Visitor
+
+blueprint = Blueprint("imports", __name__, url_prefix="/imports")
+
+_HEAD_BYTES = 4096
+_MOST_NOTES = 200
+_MEGABYTE = 1_048_576
+_RUNNING = ("staged", "running")
+
+
+@blueprint.get("")
+@guards.unlocked
+def choose(visitor: Visitor) -> ResponseReturnValue:
+    """Offer to import a file, and list what was imported lately."""
+    return _choose_page(visitor)
+
+
+@blueprint.post("")
+@guards.unlocked
+def upload(visitor: Visitor) -> ResponseReturnValue:
+    """Read a file and keep what it holds, sealed, until it is imported (P-20)."""
+    given = request.files.get("file")
+    content = given.read() if given else b""
+    if given is None or not content:
+        return _choose_page(visitor, 422, _problem("file_missing"))
+    found = detect(given.filename or "", content[:_HEAD_BYTES])
+    if found is None:
+        return _choose_page(visitor, 422, _problem("format_unknown"))
+    try:
+        import_id = (
+            wiring()
+            .imports(visitor)
+            .stage(found.name, content, own_card="own_card" in request.form)
+        )
+    except ValidationFailedError as error:
+        text = file_message(error.issues[0], languages.current())
+        return _choose_page(visitor, 422, Problem("file", text))
+    except LimitExceededError:
+        return _choose_page(visitor, 413, _too_large())
+    return guards.see_other(f"/imports/{import_id}")
+
+
+@blueprint.get("/<uuid:import_id>")
+@guards.unlocked
+def progress(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
+    """Show how far an import is."""
+    return _progress_page(wiring().imports(visitor).progress(import_id))
+
+
+@blueprint.post("/<uuid:import_id>/advance")
+@guards.unlocked
+def advance(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
+    """Import the next batch; htmx asks again by itself, without scripts a button does."""
+    done = wiring().imports(visitor).advance(import_id)
+    if "HX-Request" in request.headers:
+        return pages.fragment("_import.html", **_context(done))
+    return guards.see_other(f"/imports/{import_id}")
+
+
+@blueprint.post("/<uuid:import_id>/cancel")
+@guards.unlocked
+def cancel(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
+    """Drop what is not imported yet."""
+    wiring().imports(visitor).cancel(import_id)
+    flashes.put("cancelled")
+    return guards.see_other(f"/imports/{import_id}")
+
+
+def _choose_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
+    locale = languages.current()
+    recent = wiring().imports(visitor).recent(limit=10)
+    return pages.page(
+        "imports.html",
+        status,
+        formats=list(FORMATS.values()),
+        accept=",".join(f".{ending}" for each in FORMATS.values() for ending in each.extensions),
+        most=wiring().settings.server.max_upload_bytes // _MEGABYTE,
+        recent=[(each, FORMATS[each.format].label.text(locale)) for each in recent],
+        problems=problems,
+    )
+
+
+def _progress_page(done: Progress) -> Response:
+    return pages.page("import.html", **_context(done))
+
+
+def _context(done: Progress) -> dict[str, object]:
+    locale = languages.current()
+    return {
+        "job": done,
+        "format": FORMATS[done.format].label.text(locale),
+        "running": done.state in _RUNNING,
+        "imported": [
+            (CATALOGUE.collection(name), count) for name, count in done.imported.items() if count
+        ],
+        "skipped": [(note.position.text(locale), note.text(locale)) for note in done.skipped][
+            :_MOST_NOTES
+        ],
+        "refused": [(note.position.text(locale), note.text(locale)) for note in done.refused][
+            :_MOST_NOTES
+        ],
+        "most_notes": _MOST_NOTES,
+    }
+
+
+def _problem(rule: str) -> Problem:
+    return Problem("file", words.issue(Issue("file", rule, "")))
+
+
+def _too_large() -> Problem:
+    most = wiring().settings.server.max_upload_bytes // _MEGABYTE
+    return Problem("file", words.issue(Issue("file", "file_too_large", "", {"most": most})))

@@ -1,0 +1,92 @@
+"""Putting the pages on the application."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, Response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from api import problems
+from api.web import (
+    activity,
+    assets,
+    authorize,
+    connections,
+    cookies,
+    documents,
+    entrance,
+    guards,
+    help,  # noqa: A004 - a page's name, used as a module only
+    imports,
+    languages,
+    pages,
+    preferences,
+    vault,
+)
+from api.web.uploads import InMemoryRequest
+from pds.errors import (
+    ConflictError,
+    LimitExceededError,
+    NotFoundError,
+    PDSError,
+    ValidationFailedError,
+    VaultLockedError,
+)
+
+_MODULES = (
+    entrance,
+    vault,
+    imports,
+    connections,
+    activity,
+    preferences,
+    documents,
+    authorize,
+    help,
+)
+_STATUSES: tuple[tuple[type[PDSError], int], ...] = (
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (ValidationFailedError, 422),
+    (LimitExceededError, 429),
+    (VaultLockedError, 403),
+)
+_MACHINES = ("/v1/", "/oauth/", "/.well-known/", "/log/")
+
+
+def register(app: Flask) -> None:
+    """Register pages, static files, translations and error pages."""
+    app.request_class = InMemoryRequest
+    languages.register(app)
+    app.register_blueprint(assets.blueprint)
+    web = Blueprint("web", __name__, template_folder="templates")
+    web.before_request(guards.refuse_forged)
+    for module in _MODULES:
+        web.register_blueprint(module.blueprint)
+    web.register_error_handler(PDSError, _domain_error)
+    web.register_error_handler(HTTPException, _http_error)
+    app.register_blueprint(web)
+    app.register_error_handler(404, _nowhere)
+    app.after_request(cookies.send)
+
+
+def _domain_error(error: PDSError) -> ResponseReturnValue:
+    status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 500)
+    response = pages.page("error.html", status, status=status)
+    if isinstance(error, LimitExceededError) and error.retry_after_seconds:
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    return pages.page("error.html", status, status=status)
+
+
+def _nowhere(error: HTTPException) -> Response:
+    """Answer for an address that leads nowhere: a page for people, a problem for programs."""
+    wants_page = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    if wants_page == "text/html" and not request.path.startswith(_MACHINES):
+        return pages.page("error.html", 404, status=404)
+    del error
+    return problems.problem("not-found")

@@ -1,0 +1,222 @@
+"""The words for states, purposes, events and rules: no raw code is ever shown (CUX-29)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from flask_babel.speaklater import LazyString
+
+from consent import durations
+from consent.vocabulary import AgreementState, ConsentStatus, DenialReason, EventName
+from pds.errors import Issue
+
+_DAYS_OF_A_YEAR = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence about what just happened, and its tone: `good`, `info` or `warning`."""
+
+    text: LazyString
+    tone: str = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The words of a state, its icon, and its tone: never colour alone (CUX-30)."""
+
+    label: LazyString
+    icon: str
+    tone: str
+
+
+NOTES: Mapping[str, Note] = {
+    "welcome": Note(_l("Your vault is ready. Add something to it, or import a file.")),
+    "saved": Note(_l("Saved.")),
+    "deleted": Note(_l("Deleted.")),
+    "locked": Note(_l("Your vault is locked. You are still signed in."), "info"),
+    "signed-out": Note(_l("You are signed out."), "info"),
+    "absorbed": Note(
+        _l("Documents that organisations left for you are now in your vault."), "info"
+    ),
+    "rotated": Note(_l("Keys that ended connections once held have been renewed."), "info"),
+    "stopped": Note(_l("Sharing has stopped. The organisation can read nothing any more.")),
+    "stopped-all": Note(_l("All sharing has stopped. Nobody can read anything any more.")),
+    "others-ended": Note(_l("All your other devices are signed out.")),
+    "passphrase-changed": Note(_l("Your passphrase is changed.")),
+    "preferences": Note(_l("Your choices are saved.")),
+    "cancelled": Note(_l("The import is cancelled. What was already imported stays."), "info"),
+}
+
+AGREEMENT_STATES: Mapping[AgreementState, State] = {
+    AgreementState.ACTIVE: State(_l("Active"), "circle-check", "good"),
+    AgreementState.SUSPENDED: State(_l("Paused"), "circle-pause", "info"),
+    AgreementState.WITHDRAWN: State(_l("Stopped by you"), "circle-x", "quiet"),
+    AgreementState.TERMINATED: State(_l("Replaced or ended"), "circle-x", "quiet"),
+    AgreementState.EXPIRED: State(_l("Expired"), "clock", "quiet"),
+    AgreementState.FULFILLED: State(_l("Completed"), "circle-check", "quiet"),
+    AgreementState.INVALIDATED: State(_l("Void"), "circle-x", "quiet"),
+}
+REFUSED = State(_l("Refused by you"), "circle-x", "quiet")
+
+DELETION_STATES: Mapping[str, State] = {
+    "due": State(_l("Deletion is due"), "clock", "info"),
+    "confirmed": State(_l("Deletion confirmed"), "circle-check", "good"),
+    "retained_with_basis": State(_l("Partly kept, with a legal reason"), "info", "info"),
+    "overdue": State(_l("Deletion is overdue"), "triangle-alert", "warning"),
+}
+
+RECEIPT_KINDS: Mapping[str, LazyString] = {
+    "given": _l("Consent given"),
+    "changed": _l("Consent changed"),
+    "renewed": _l("Consent renewed"),
+    "refused": _l("Request refused"),
+    "withdrawn": _l("Consent withdrawn"),
+    "expired": _l("Consent expired"),
+    "terminated": _l("Agreement ended"),
+    "fulfilled": _l("Agreement completed"),
+}
+
+PURPOSES: Mapping[str, LazyString] = {
+    "service_provision": _l("To provide a service"),
+    "customer_management": _l("To look after you as a customer"),
+    "identity_verification": _l("To verify who you are"),
+    "credit_checking": _l("To check whether you can repay a loan"),
+    "personalisation": _l("To personalise offers"),
+    "direct_marketing": _l("For advertising"),
+    "research": _l("For research"),
+    "personal_use": _l("For your own use"),
+}
+
+LAWFUL_BASES: Mapping[str, LazyString] = {
+    "consent": _l("Your consent"),
+    "contract": _l("A contract with you"),
+}
+
+ACTORS: Mapping[str, LazyString] = {
+    "dpv:DataSubject": _l("you"),
+    "individual": _l("you"),
+    "organisation": _l("the organisation"),
+    "operator": _l("the operator"),
+    "clock": _l("the agreed end"),
+}
+
+EVENTS: Mapping[str, LazyString] = {
+    "vault.created": _l("The vault was created"),
+    "vault.unlocked": _l("The vault was unlocked"),
+    "vault.unlock_failed": _l("Someone tried to open the vault with a wrong passphrase or code"),
+    "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
+    "record.written": _l("Something was written to the vault"),
+    "record.deleted": _l("Something was deleted from the vault"),
+    "records.imported": _l("Part of a file was imported"),
+    "deposit.absorbed": _l("Documents that an organisation left were taken in"),
+    EventName.KEYS_ROTATED: _l("Keys of the vault were renewed"),
+    EventName.CONSENT_SHOWN: _l("A request was shown to you"),
+    EventName.CONSENT_GIVEN: _l("You allowed a request"),
+    EventName.CONSENT_REFUSED: _l("You refused a request"),
+    EventName.CONSENT_WITHDRAWN: _l("You stopped sharing"),
+    EventName.CONSENT_TERMINATED: _l("An agreement was replaced or ended"),
+    EventName.CONSENT_EXPIRED: _l("An agreement expired"),
+    EventName.TOKEN_ISSUED: _l("The organisation connected"),
+    EventName.TOKEN_REFRESHED: _l("The organisation renewed its connection"),
+    EventName.TOKEN_REVOKED: _l("The organisation gave up its connection"),
+    EventName.CODE_REUSED: _l("A connection code was used twice; the connection was cut"),
+    EventName.DATA_READ: _l("The organisation read data"),
+    EventName.DATA_READ_DENIED: _l("The organisation tried to read data and was refused"),
+    EventName.DATA_DEPOSITED: _l("The organisation left a document"),
+    EventName.ERASURE_REQUESTED: _l("The organisation was asked to delete data"),
+    EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
+}
+
+OUTCOMES: Mapping[str, LazyString] = {
+    "wrong-secret": _l("wrong passphrase or code"),
+    DenialReason.PENDING: _l("not yet in force"),
+    DenialReason.PAUSED: _l("sharing was paused"),
+    DenialReason.WITHDRAWN: _l("you had stopped sharing"),
+    DenialReason.TERMINATED: _l("the agreement had ended"),
+    DenialReason.EXPIRED: _l("the agreement had expired"),
+    DenialReason.FULFILLED: _l("the agreement was completed"),
+    DenialReason.INVALIDATED: _l("the agreement was void"),
+    DenialReason.NOT_AGREED: _l("outside what was agreed"),
+    DenialReason.LIMIT: _l("more often than agreed"),
+    DenialReason.STANDING: _l("the organisation is suspended"),
+    DenialReason.VAULT_DELETED: _l("the vault was deleted"),
+    DenialReason.CHANGED: _l("the consent had just changed"),
+}
+
+CONSENT_TERMS: Mapping[str, LazyString] = {
+    ConsentStatus.GIVEN: _l("Consent given"),
+    ConsentStatus.REFUSED: _l("Request refused"),
+    ConsentStatus.WITHDRAWN: _l("Consent withdrawn"),
+    ConsentStatus.REVOKED: _l("Agreement ended"),
+    ConsentStatus.EXPIRED: _l("Consent expired"),
+}
+
+_ACCOUNT_RULES: Mapping[str, LazyString] = {
+    "passphrase_too_short": _l(
+        "Use at least %(least)s characters; six unrelated words are easy to keep."
+    ),
+    "passphrase_too_long": _l("Use at most %(most)s characters."),
+    "passphrase_guessable": _l(
+        "This one could be guessed. Add words that have nothing to do with each other."
+    ),
+    "login_taken": _l("This name is taken. Choose another one."),
+    "login_malformed": _l("Use %(least)s to %(most)s characters."),
+    "not_offered": _l("This was not offered; choose from the list."),
+    "nothing_chosen": _l("Tick at least one item, or refuse."),
+    "confirm_sensitive": _l(
+        "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"
+        " those items out."
+    ),
+    "wrong_secret": _l("The name or the passphrase is not right."),
+    "wrong_passphrase": _l("The passphrase is not right."),
+    "wrong_code": _l("The name or the recovery code is not right."),
+    "file_missing": _l("Choose a file."),
+    "format_unknown": _l("This kind of file is not known here. Choose a vCard or an OFX file."),
+    "file_too_large": _l("The file is too large. At most %(most)s MB fit."),
+    "not_written_down": _l("Tick the box once you have written the code down."),
+}
+
+
+def issue(found: Issue) -> str:
+    """Say what is wrong with a field that the catalogue does not describe."""
+    sentence = _ACCOUNT_RULES.get(found.rule)
+    return str(sentence) % found.params if sentence else found.detail
+
+
+def wait(seconds: int) -> str:
+    """Say how long to wait before the next attempt."""
+    minutes = -(-seconds // 60)
+    return str(
+        ngettext(
+            "Too many attempts. Try again in %(num)d minute.",
+            "Too many attempts. Try again in %(num)d minutes.",
+            minutes,
+        )
+    )
+
+
+def duration(text: str) -> str:
+    """Write a duration such as `P30D`."""
+    days = durations.parse(text).days
+    if days == _DAYS_OF_A_YEAR:
+        return str(_l("12 months"))
+    return str(ngettext("%(num)d day", "%(num)d days", days))
+
+
+def frequency(fetches_per_day: int) -> str:
+    """Say how often an organisation may fetch (CUX-12)."""
+    return str(ngettext("At most once a day", "At most %(num)d times a day", fetches_per_day))
+
+
+def outcome(code: str) -> str:
+    """Say how an event ended; nothing for one that went well."""
+    return "" if code in ("", "ok") else str(OUTCOMES.get(code, _l("with a remark")))
+
+
+def event(name: str) -> str:
+    """Say what an event of the log is about."""
+    return str(EVENTS.get(name, _l("Something else was logged")))
