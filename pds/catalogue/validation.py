@@ -21,8 +21,6 @@ _RULES = {"type": "type", "enum": "option", "uniqueItems": "duplicate"}
 _LIMITS = {
     "minLength": ("too_short", "min"),
     "maxLength": ("too_long", "max"),
-    "minimum": ("too_small", "min"),
-    "maximum": ("too_large", "max"),
     "maxItems": ("too_many", "max"),
 }
 

@@ -85,38 +85,20 @@ def _is_vcard(value: str | None) -> bool:
 
 def _read_contact(card: Card, findings: Findings) -> None:
     person = card.person_name(findings)
-    organization = _organization(card, findings)
-    emails = _labelled(card, "EMAIL", "email", findings)
-    phones = _labelled(card, "TEL", "tel", findings)
-    nickname = ", ".join(card.components("NICKNAME", findings, ","))
-    addresses = [
-        _entry(address.formatted(), address.label)
-        for address in card.addresses(findings)
-        if address.formatted()
-    ]
-    name = next(iter(card.texts("FN", findings)), "") or person.full()
-    if not name:
-        stand_ins = (
-            ("ORG", organization),
-            ("NICKNAME", nickname),
-            *(("EMAIL", entry["value"]) for entry in emails[:1]),
-            *(("TEL", entry["value"]) for entry in phones[:1]),
-        )
-        source, name = next(((key, value) for key, value in stand_ins if value), ("", ""))
-        if not name:
-            findings.refuse(card.position, "card_without_name")
-            return
-        findings.skip(card.position, "name_taken_from", source)
     data: dict[str, object] = {
-        "name": name,
+        "name": next(iter(card.texts("FN", findings)), "") or person.full(),
         "given_name": person.given,
         "family_name": person.family,
-        "nickname": nickname,
-        "organization": organization,
+        "nickname": ", ".join(card.components("NICKNAME", findings, ",")),
+        "organization": _organization(card, findings),
         "job_title": "; ".join(card.texts("TITLE", findings)),
-        "emails": emails,
-        "phones": phones,
-        "postal_addresses": addresses,
+        "emails": _labelled(card, "EMAIL", "email", findings),
+        "phones": _labelled(card, "TEL", "tel", findings),
+        "postal_addresses": [
+            _entry(address.formatted(), address.label)
+            for address in card.addresses(findings)
+            if address.formatted()
+        ],
         "birth_date": card.date(("BDAY",), findings),
         "anniversary": card.date(_ANNIVERSARIES, findings)
         or card.labelled_date("Anniversary", findings),
@@ -124,8 +106,31 @@ def _read_contact(card: Card, findings: Findings) -> None:
         "categories": card.components("CATEGORIES", findings, ","),
         "note": "\n".join(card.texts("NOTE", findings)),
     }
+    if not data["name"]:
+        source, data["name"] = _stand_in_name(data)
+        if source is None:
+            findings.refuse(card.position, "card_without_name")
+            return
+        findings.skip(card.position, "name_taken_from", source)
     if findings.offer("address_book", data, card.position):
         card.note_leftovers(findings)
+
+
+def _stand_in_name(data: Mapping[str, object]) -> tuple[str | None, str]:
+    """Return what a nameless card can go by, and the property it comes from."""
+    stand_ins = (
+        ("ORG", "organization"),
+        ("NICKNAME", "nickname"),
+        ("EMAIL", "emails"),
+        ("TEL", "phones"),
+    )
+    for source, name in stand_ins:
+        value = data[name]
+        if isinstance(value, list) and value:
+            return source, str(value[0]["value"])
+        if isinstance(value, str) and value:
+            return source, value
+    return None, ""
 
 
 def _read_own_card(card: Card, findings: Findings) -> None:
