@@ -23,7 +23,6 @@ from api.web import (
     preferences,
     vault,
 )
-from api.web.uploads import InMemoryRequest
 from pds.errors import (
     ConflictError,
     LimitExceededError,
@@ -56,7 +55,6 @@ _MACHINES = ("/v1/", "/oauth/", "/.well-known/", "/log/")
 
 def register(app: Flask) -> None:
     """Register pages, static files, translations and error pages."""
-    app.request_class = InMemoryRequest
     languages.register(app)
     app.register_blueprint(assets.blueprint)
     web = Blueprint("web", __name__, template_folder="templates")
