@@ -1,0 +1,111 @@
+# One way to do each thing; `make check` is what continuous integration runs.
+# Needs make and Python 3.11 or newer. What else a target can use, it names when it is missing.
+
+PYTHON ?= python3
+ARGS ?=
+INSTANCE ?= instance
+KILLS ?= 200
+# Every release the project was tested with. `make setup CONSTRAINTS=` takes the newest instead.
+CONSTRAINTS ?= constraints.txt
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CODE := pds consent api connector migrations tests bench tools
+# Two processes: a file's tests stay together, since they share what is dear to start.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# Azerbaijani words, and words of a passphrase.
+KNOWN_WORDS := bu,sizin,blok
+NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/__pycache__/*
+
+.DEFAULT_GOAL := help
+.PHONY: help setup programs crm fmt lint types imports licences test test-all coverage docs audit \
+	migrate serve demo check drill-kill bench clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install everything but the optional programs
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+		|| { echo "No virtual environment (Debian: apt install python3-venv)."; exit 1; }
+	@echo "Installing into $(VENV); the first time takes a minute or two."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
+		$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[test,dev]' || { echo; \
+		echo "The installation did not finish. It needs a package index: if this machine was"; \
+		echo "offline, run 'make setup' again; it goes on from what it has."; exit 1; }
+	@touch $@
+
+programs: ## Say which optional programs are missing, and what they would add
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo \
+		"No PostgreSQL server programs (Debian: postgresql): its half of the store tests is left out."
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo \
+		"No Chromium (Debian: chromium): the tests of the pages in a browser are left out."
+	@command -v go >/dev/null || echo \
+		"No Go (Debian: golang-go golang-golang-x-mod-dev): Go's own check of the log is left out."
+
+# Here rather than in the tests: two processes would prepare it twice.
+crm: $(STAMP) ## Prepare the Tryton that the connector's tests and the demonstration use
+	@$(BIN)/python -c 'from pathlib import Path; from api.demo import tryton; \
+		tryton.prepare(tryton.default_cache(Path.cwd()))'
+
+fmt: $(STAMP) ## Format the code, and mend what can be mended
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+lint: $(STAMP) ## Check style, format and spelling
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/codespell --ignore-words-list $(KNOWN_WORDS) --skip '$(NOT_PROSE)' \
+		$(CODE) docs *.md Makefile pyproject.toml
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+imports: $(STAMP) ## Check that the arrows between packages point one way
+	$(BIN)/lint-imports
+
+licences: $(STAMP) ## Check the licences of what runs, and the project's other rules of shape
+	$(BIN)/pytest tests/architecture
+
+test: $(STAMP) programs crm ## Run every test that this machine can run
+	$(PYTEST) $(ARGS)
+
+test-all: $(STAMP) ## As test, but a missing program fails the run
+	PDS_REQUIRE_ALL=1 $(MAKE) test
+
+coverage: $(STAMP) programs crm ## As test, and print what of pds and consent no test reached
+	$(PYTEST) --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --include='pds/*,consent/*' --skip-covered
+
+docs: $(STAMP) ## Execute the examples of the documents and check their links
+	$(BIN)/pytest tests/architecture
+
+audit: $(STAMP) ## Ask a public database for known weaknesses of what is installed; needs a network
+	@test -x $(BIN)/pip-audit || $(BIN)/python -m pip install -qq pip-audit
+	$(BIN)/pip-audit --skip-editable
+
+migrate: $(STAMP) ## Bring the database of INSTANCE to the newest schema
+	$(BIN)/pds db upgrade --instance $(INSTANCE)
+
+serve: $(STAMP) ## Serve INSTANCE
+	$(BIN)/pds serve --instance $(INSTANCE)
+
+demo: $(STAMP) ## Show it all with made-up people; ARGS=--script plays it and leaves
+	$(BIN)/pds demo $(ARGS)
+
+check: lint types imports licences coverage ## All that must hold before a change goes in
+
+drill-kill: $(STAMP) programs ## Kill the server KILLS times under load, on each store
+	$(BIN)/pytest tests/drills/test_kill.py --kills $(KILLS)
+
+bench: $(STAMP) ## Measure a consented read beside a bare route and an unlogged read
+	$(BIN)/python -m bench.consented_read $(ARGS)
+
+clean: ## Delete what is made, the environment too
+	rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
