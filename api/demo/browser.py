@@ -18,6 +18,7 @@ class Form:
     action: str
     fields: dict[str, list[str]] = field(default_factory=dict)
     checkboxes: dict[str, list[str]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
     ticked: int = 0
 
 
@@ -26,31 +27,51 @@ class _Forms(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self._inside = False
+        self._select = ""
+        self._textarea = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        found = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(found.get("action") or ""))
+            self.forms.append(Form(found.get("action", "")))
             self._inside = True
-        elif self._inside and tag in ("input", "option"):
+        elif self._inside:
             self._control(tag, found)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._inside = False
+        elif tag == "textarea":
+            self._textarea = ""
+        elif tag == "select":
+            self._select = ""
 
-    def _control(self, tag: str, found: dict[str, str | None]) -> None:
-        form, name = self.forms[-1], found.get("name")
-        if tag == "option" or name is None:
-            return
-        kind, value = found.get("type") or "text", found.get("value") or ""
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            self.forms[-1].fields[self._textarea][-1] += data
+
+    def _control(self, tag: str, found: dict[str, str]) -> None:
+        form, name = self.forms[-1], found.get("name", "")
+        if name:
+            form.names.add(name)
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and "selected" in found:
+            form.fields.setdefault(self._select, []).append(found.get("value", ""))
+        elif tag == "textarea":
+            self._textarea = name
+            form.fields.setdefault(name, []).append("")
+        elif tag == "input" and name:
+            self._input(form, name, found)
+
+    def _input(self, form: Form, name: str, found: dict[str, str]) -> None:
+        kind, value = found.get("type", "text"), found.get("value", "")
         if kind == "checkbox":
             form.checkboxes.setdefault(name, []).append(value)
+            form.ticked += "checked" in found
         if kind in ("checkbox", "radio") and "checked" not in found:
             return
-        if kind == "checkbox":
-            form.ticked += 1
-        if kind not in ("submit", "button"):
+        if kind != "submit":
             form.fields.setdefault(name, []).append(value)
 
 
@@ -62,13 +83,13 @@ class Page:
     status: int
     text: str
 
-    def form(self, action: str) -> Form:
-        """Return the form whose action contains some text."""
+    def form(self, control: str) -> Form:
+        """Return the form that has a control of some name."""
         parser = _Forms()
         parser.feed(self.text)
-        found = [form for form in parser.forms if action in form.action]
+        found = [form for form in parser.forms if control in form.names]
         if not found:
-            raise AssertionError(f"no form for {action!r} on {self.url}")
+            raise LookupError(f"no form with {control!r} on {self.url} ({self.status})")
         return found[0]
 
 
@@ -88,9 +109,9 @@ class Browser:
         """Open a page."""
         return self._follow(self._http.get(url))
 
-    def submit(self, page: Page, action: str, **values: str | list[str]) -> Page:
-        """Send one of a page's forms with some values changed."""
-        form = page.form(action)
+    def submit(self, page: Page, control: str, **values: str | list[str]) -> Page:
+        """Send the form that has a control of some name, with some values changed."""
+        form = page.form(control)
         data: dict[str, str | list[str]] = dict(form.fields)
         data.update(values)
         target = urljoin(page.url, form.action)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import click
 
@@ -82,7 +83,7 @@ def _crm(stack: ExitStack, say: Callable[[str], None]) -> tryton.TrytonDatabase:
 def _play(story: Story) -> None:
     try:
         story.play()
-    except StepFailedError as exc:
+    except (StepFailedError, LookupError, CalledProcessError) as exc:
         click.echo(f"FAILED: {exc}", err=True)
         sys.exit(1)
     click.echo("Every step held.")

@@ -75,7 +75,7 @@ class Story:
         person = self.seeded.person("aysel")
         page = self.browser.get("/sign-in")
         page = self.browser.submit(
-            page, "/sign-in", login=person.login, passphrase=person.passphrase
+            page, "passphrase", login=person.login, passphrase=person.passphrase
         )
         _expect(page.status == _OK, f"signing in answered {page.status}")
         page = self.browser.get("/vault/contact")
@@ -91,14 +91,14 @@ class Story:
     def _allows_part(self) -> str:
         url, waiting = self.connector.ask()
         page = self.browser.get(url)
-        form = page.form("/oauth/authorize")
+        form = page.form("decision")
         offered = form.checkboxes.get("attributes", [])
         _expect(MARKET.name[0] in page.text, "the organisation is named")
         _expect(set(offered) == set(MARKET.optional), "every optional item can be chosen")
         _expect(form.ticked == 0, "nothing is ticked beforehand")
         page = self.browser.submit(
             page,
-            "/oauth/authorize",
+            "decision",
             attributes=["addresses.locality"],
             duration="P30D",
             decision="allow",
@@ -128,7 +128,7 @@ class Story:
         listing = self.browser.get("/vault/contact")
         link = _link_to_record(listing, "aysel.mammadova@poct.example")
         page = self.browser.get(link)
-        page = self.browser.submit(page, link, email="aysel.yeni@poct.example")
+        page = self.browser.submit(page, "email", email="aysel.yeni@poct.example")
         _expect(page.status == _OK, f"saving answered {page.status}")
         self._until(
             lambda: "aysel.yeni@poct.example" in _values(self._after_run()),
@@ -144,7 +144,7 @@ class Story:
     def _stops_sharing(self) -> str:
         agreement = self._agreement_id()
         page = self.browser.get(f"/connections/{agreement}/stop")
-        page = self.browser.submit(page, "/stop", confirm="yes", request_deletion="yes")
+        page = self.browser.submit(page, "confirm", confirm="yes", request_deletion="yes")
         _expect(page.status == _OK, f"stopping answered {page.status}")
         status = self.connector.run("run", "--progress", "plain", check=False)
         _expect(status.returncode == 0, f"the connector says: {status.stdout} {status.stderr}")
