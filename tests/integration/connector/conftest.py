@@ -17,6 +17,7 @@ from connector.pds.client import PDSClient, http_client
 from connector.pds.proofs import generate_key, receipt_key
 from connector.state.store import StateStore
 from tests.support.pds_peer import FrozenClock, PDSPeer
+from tests.support.tryton import fresh_database, tryton_server
 
 CLIENT = "acme-crm"
 SECRET = b"a connector secret of the tests"
@@ -167,3 +168,16 @@ def rig_on(store_url):
     rig = Rig(store_url)
     yield rig
     rig.close()
+
+
+@pytest.fixture(scope="session")
+def tryton():
+    """Run one Tryton for the whole run; mark the tests `crm`."""
+    with tryton_server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(tryton):
+    """Give a Tryton database that no other test uses."""
+    return fresh_database(tryton)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import httpx
 import pytest
 
@@ -9,12 +11,15 @@ from connector.conformance.suite import AdapterConformance
 from connector.crm.memory import MemoryCrm
 from connector.crm.tryton import PARTY, TrytonCrm
 from connector.crm.tryton_http import TrytonHTTP
-from tests.support.tryton import fresh_database, tryton_server
 
 
 class TestMemory(AdapterConformance):
-    values = {"name": "Aysel", "email": "a@mail.example", "addresses[home]": {"city": "Bakı"}}
-    changed = {"email": "b@mail.example"}
+    values: ClassVar = {
+        "name": "Aysel",
+        "email": "a@mail.example",
+        "addresses[home]": {"city": "Bakı"},
+    }
+    changed: ClassVar = {"email": "b@mail.example"}
     unknown_field = "nope"
 
     @pytest.fixture
@@ -27,22 +32,16 @@ class TestMemory(AdapterConformance):
 
 @pytest.mark.crm
 class TestTryton(AdapterConformance):
-    values = {
+    values: ClassVar = {
         "name": "Aysel",
         "contact_mechanisms[email]": "a@mail.example",
         "addresses[home]": {"city": "Bakı"},
     }
-    changed = {"contact_mechanisms[email]": "b@mail.example"}
+    changed: ClassVar = {"contact_mechanisms[email]": "b@mail.example"}
     unknown_field = "nope"
 
-    @pytest.fixture(scope="class")
-    def server(self):
-        with tryton_server() as running:
-            yield running
-
     @pytest.fixture
-    def crm(self, server):
-        database = fresh_database(server)
+    def crm(self, database):
         with httpx.Client(timeout=60) as http:
             yield TrytonCrm(
                 TrytonHTTP(

@@ -16,44 +16,12 @@ from connector.engine.context import Point
 from connector.errors import CrmUnauthorizedError
 from connector.state.erasures import ErasureState
 from tests.integration.connector.conftest import AYSEL, Crash, Rig, rules_of
-from tests.support.tryton import fresh_database, tryton_server
+from tests.integration.connector.tryton_rules import TABLE, VALUES
 
 pytestmark = pytest.mark.crm
 
-TABLE = (
-    ("profile", "name", "words(given_name, family_name)", ()),
-    ("contact", "contact_mechanisms[email]", "records[?email].email | [0]", ("email",)),
-    ("contact", "contact_mechanisms[phone]", "records[?phone].phone | [0]", ("phone",)),
-    (
-        "addresses",
-        "addresses[home]",
-        "{street_unstructured: street, postal_code: postal_code, city: city}",
-        (),
-    ),
-)
 FIELDS = [field for _, field, _, _ in TABLE]
-VALUES = {
-    "name": "Aysel Məmmədova",
-    "contact_mechanisms[email]": "aysel@mail.example",
-    "contact_mechanisms[phone]": "+994501234567",
-    "addresses[home]": {
-        "street_unstructured": "Nizami 10",
-        "postal_code": "AZ1000",
-        "city": "Bakı",
-    },
-}
 WHOLE = ErasePlan("erase", is_whole=True, fields=())
-
-
-@pytest.fixture(scope="module")
-def server():
-    with tryton_server() as running:
-        yield running
-
-
-@pytest.fixture
-def database(server):
-    return fresh_database(server)
 
 
 @pytest.fixture
