@@ -46,6 +46,7 @@ from consent.vocabulary import (
     GrantState,
     RequestState,
 )
+from pds import vaults
 from pds.clock import Clock, from_rfc3339, rfc3339
 from pds.crypto.secrets import TokenSecret
 from pds.errors import ConflictError, Issue, NotFoundError, ValidationFailedError
@@ -203,18 +204,21 @@ class AgreementService:
         wraps = [
             draft.keys.wrap_for(code, binding),
             open_vault.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id)),
-            *draft.keys.wrap_collections(open_vault, draft.terms.collections),
         ]
         state = RequestState.APPROVED_NARROWED if draft.narrowed else RequestState.APPROVED
 
         def job(session: Session) -> Decided:
+            # Another unlock may have rotated keys since this one's were read; from here on, none.
+            vaults.lock(session, vault)
+            fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
             self._recheck(session, ask, choice, locale=choice.locale)
             requests.settle(session, request, state, now=now)
             connection_id, superseded = self._connection(session, vault, ask, draft, now)
             grant, entry = self._activate(
                 session, vault, request, draft, choice, connection_id, superseded, now
             )
-            open_vault.keys.store(session, wraps, now=now)
+            shared = draft.keys.wrap_collections(fresh, draft.terms)
+            open_vault.keys.store(session, [*wraps, *shared], now=now)
             also(session, grant)
             receipt_id = self.receipts.issue(
                 session,

@@ -15,14 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consent import grants
-from consent.formats import canonical
 from consent.grants import GrantKeys
-from consent.models import AgreementVersion, Grant
+from consent.models import Grant
 from consent.vocabulary import LIVE_GRANT_STATES, EventName
 from pds.clock import Clock
 from pds.crypto.deposit import collection_public_key
 from pds.deposits import DepositService
-from pds.errors import KeyUnavailableError
+from pds.errors import DecryptionError, KeyUnavailableError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.keys import OpenVault, Wrap, Wrapped, due_for_rotation, new_key, rotate
 from pds.records import RecordService
@@ -89,7 +88,7 @@ class CustodyService:
                 )
                 wrapped = Wrapped("collection", name, version)
                 wraps.append(open_vault.wrap_under_root(fresh[name], wrapped))
-            wraps += self._for_grants(session, vault, open_vault, names, due, fresh)
+            wraps += _for_grants(session, vault, open_vault, names, due, fresh)
             open_vault.keys.store(session, wraps, now=now)
             if names:
                 self.sink.append(
@@ -101,43 +100,36 @@ class CustodyService:
 
         return self.store.write(job)
 
-    def _for_grants(  # noqa: PLR0917 - one step of `_rotate`, private
-        self,
-        session: Session,
-        vault: VaultRef,
-        open_vault: OpenVault,
-        names: Sequence[str],
-        due: dict[str, int],
-        fresh: dict[str, bytes],
-    ) -> list[Wrap]:
-        found = session.scalars(
-            select(Grant.id).where(
-                Grant.bucket == vault.bucket,
-                Grant.vault_id == vault.id,
-                Grant.state.in_(LIVE_GRANT_STATES),
-            )
-        ).all()
-        wraps: list[Wrap] = []
-        for grant_id in found:
-            grant = grants.lock(session, vault.bucket, grant_id)
-            if grant is None or grant.state not in LIVE_GRANT_STATES:
-                continue
-            keys = GrantKeys.from_owner(open_vault, grant_id)
-            shared = _collections(session, grant)
-            wraps += [
-                keys.wrap_collection_key(fresh[name], Wrapped("collection", name, due[name] + 1))
-                for name in names
-                if name in shared
-            ]
-        return wraps
 
-
-def _collections(session: Session, grant: Grant) -> set[str]:
-    row = session.get(AgreementVersion, (grant.bucket, grant.agreement_id, grant.agreement_version))
-    document = canonical.parse(row.document) if row else None
-    attributes = document["attributes"] if isinstance(document, dict) else []
-    return (
-        {str(name).partition(".")[0] for name in attributes}
-        if isinstance(attributes, list)
-        else set()
-    )
+def _for_grants(  # noqa: PLR0917 - one step of `_rotate`, private
+    session: Session,
+    vault: VaultRef,
+    open_vault: OpenVault,
+    names: Sequence[str],
+    due: dict[str, int],
+    fresh: dict[str, bytes],
+) -> list[Wrap]:
+    # Read again under the vault's lock: a grant that was made since this unlock is there too.
+    known = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
+    found = session.scalars(
+        select(Grant.id).where(
+            Grant.bucket == vault.bucket,
+            Grant.vault_id == vault.id,
+            Grant.state.in_(LIVE_GRANT_STATES),
+        )
+    ).all()
+    wraps: list[Wrap] = []
+    for grant_id in found:
+        grant = grants.lock(session, vault.bucket, grant_id)
+        if grant is None or grant.state not in LIVE_GRANT_STATES:
+            continue
+        try:
+            keys = GrantKeys.from_owner(known, grant_id)
+            # What was agreed is in the sealed terms; the agreement's row is anyone's word (P-9).
+            terms = grants.read_terms(keys.open_terms(grant.terms_box))
+        except (DecryptionError, KeyUnavailableError):
+            continue  # tampered with: it gets no new key, and the others do
+        for name in names:
+            if name in terms.collections:
+                wraps += keys.wrap_collection_key(terms.actions, name, due[name] + 1, fresh[name])
+    return wraps

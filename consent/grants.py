@@ -1,6 +1,7 @@
 """Grants: the keys an agreement hands out, and how they end (P-6, P-9, P-12, P-13).
 
     token -> grant key (GK) -> collection keys of the agreement, and the sealed terms
+                            -> public keys for deposits, where the agreement allows writing
     vault root key -> GK: the owner's copy, needed to rotate and to read the grant's log entries
 
 A grant's rows change only under its row lock. What ends a grant deletes every wrap that its tokens
@@ -23,11 +24,16 @@ from consent.models import Grant
 from consent.policy import Terms
 from consent.vocabulary import LIVE_GRANT_STATES, Action, GrantState
 from pds.clock import from_rfc3339, rfc3339
+from pds.crypto.deposit import collection_public_key
 from pds.crypto.labels import GRANT_AUDIT, GRANT_DEPOSITS, GRANT_TERMS, derive
 from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.crypto.secrets import TokenSecret
 from pds.errors import DecryptionError
 from pds.keys import OpenVault, VaultKeys, Wrap, Wrapped, Wrapper
+
+# What a grant key wraps.
+COLLECTION = "collection"
+INBOUND = "inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +115,41 @@ class GrantKeys:
             expires_at=binding.expires_at,
         )
 
-    def wrap_collections(self, open_vault: OpenVault, names: Iterable[str]) -> list[Wrap]:
-        """Wrap all versions of some collection keys under the grant key."""
+    def wrap_collections(self, open_vault: OpenVault, terms: Terms) -> list[Wrap]:
+        """Wrap under the grant key what the terms need of all versions of their collections' keys.
+
+        The caller holds the vault's row lock, so that no version is added meanwhile.
+        """
         return [
-            self.wrap_collection_key(
-                open_vault.key("collection", name, version), Wrapped("collection", name, version)
+            wrap
+            for name in terms.collections
+            for version in open_vault.versions(COLLECTION, name)
+            for wrap in self.wrap_collection_key(
+                terms.actions, name, version, open_vault.key(COLLECTION, name, version)
             )
-            for name in names
-            for version in open_vault.versions("collection", name)
         ]
 
-    def wrap_collection_key(self, collection_key: bytes, wrapped: Wrapped) -> Wrap:
-        """Wrap one collection key under the grant key."""
-        by = Wrapper("grant", self.grant_id)
-        return self.vault.wrap(self.key, collection_key, by=by, wrapped=wrapped)
+    def wrap_collection_key(
+        self, actions: Iterable[Action], name: str, version: int, collection_key: bytes
+    ) -> list[Wrap]:
+        """Wrap what of a version of a collection key the actions need.
 
-    def open_collection(self, wrapped: Wrapped, blob: bytes) -> bytes:
-        """Open a collection key that this grant holds.
+        Whoever reads gets the key. Whoever writes gets the public key to which deposits are made:
+        it opens nothing (TAK-45), and since it comes from under the grant key, no database writer
+        can put one of their own in its place.
+        """
+        by, wraps = Wrapper("grant", self.grant_id), []
+        if Action.READ in actions:
+            wrapped = Wrapped(COLLECTION, name, version)
+            wraps.append(self.vault.wrap(self.key, collection_key, by=by, wrapped=wrapped))
+        if Action.WRITE in actions:
+            public_key = collection_public_key(collection_key)
+            wrapped = Wrapped(INBOUND, name, version)
+            wraps.append(self.vault.wrap(self.key, public_key, by=by, wrapped=wrapped))
+        return wraps
+
+    def open_key(self, wrapped: Wrapped, blob: bytes) -> bytes:
+        """Open a collection key, or a public key for deposits, that this grant holds.
 
         Raises:
             DecryptionError: the wrap is not this grant's.

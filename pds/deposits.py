@@ -8,7 +8,7 @@ given a sequence number. What fails is quarantined, logged and shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -41,14 +41,18 @@ DepositKey = Callable[[UUID], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Depositor:
-    """Under which grant, as which client, and with which key a deposit is made."""
+    """Under which grant, as which client, and with which keys a deposit is made.
+
+    `public_keys`, by collection and version, come from under the grant key, never from a plain row.
+    """
 
     deployment: bytes
     bucket: int
     vault_id: UUID
     grant_id: UUID
     client_id: UUID
-    deposit_key: bytes
+    deposit_key: bytes = field(repr=False)
+    public_keys: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
 
     def fields(self, collection: str, document_id: str) -> tuple[bytes, ...]:
         """Return what a deposit is bound to."""
@@ -115,26 +119,28 @@ def prepare(
     Raises:
         NotFoundError: there is no such collection.
         ValidationFailedError: the document does not fit the collection.
+        KeyUnavailableError: the grant holds no public key of the collection's present version.
     """
     valid = CATALOGUE.collection(collection).validate(data)
-    found = session.execute(
-        select(CollectionKey.version, CollectionKey.public_key).where(
+    version = session.execute(
+        select(CollectionKey.version).where(
             CollectionKey.bucket == depositor.bucket,
             CollectionKey.vault_id == depositor.vault_id,
             CollectionKey.collection == collection,
             CollectionKey.is_current.is_(True),
         )
-    ).one_or_none()
-    if found is None:
-        raise NotFoundError
+    ).scalar_one_or_none()
+    public_key = depositor.public_keys.get((collection, version or 0))
+    if version is None or public_key is None:
+        raise KeyUnavailableError
     box = seal_deposit(
-        found.public_key,
+        public_key,
         orjson.dumps(valid),
-        key_version=found.version,
+        key_version=version,
         deposit_key=depositor.deposit_key,
         fields=depositor.fields(collection, document_id),
     )
-    return SealedDeposit(depositor, collection, document_id, found.version, box)
+    return SealedDeposit(depositor, collection, document_id, version, box)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class KeyWrap(Base):
     """One key sealed under another; the only table that holds keys, and no key is plain (D1).
 
     `by_kind` and what it wraps: passphrase, recovery, unlock -> vrk; vrk -> collection, grant,
-    agreement, audit, history; grant -> collection; token -> grant.
+    agreement, audit, history; grant -> collection, inbound; token -> grant.
     """
 
     __tablename__ = "key_wraps"

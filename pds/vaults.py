@@ -29,6 +29,15 @@ def take_sequence(session: Session, vault: VaultRef, count: int) -> int:
     return taken
 
 
+def lock(session: Session, vault: VaultRef) -> None:
+    """Hold the vault's row to the end of the transaction: no record or key of it changes (P-4).
+
+    Raises:
+        NotFoundError: the vault is gone.
+    """
+    take_sequence(session, vault, 0)
+
+
 def next_event_seq(session: Session, bucket: int, vault_id: UUID) -> int:
     """Take the next number of the vault's own event stream (P-31)."""
     return session.execute(

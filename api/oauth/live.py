@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
 from api.oauth.models import Token
-from consent.grants import GrantKeys, TokenBinding, read_terms
+from consent.grants import COLLECTION, INBOUND, GrantKeys, TokenBinding, read_terms
 from consent.models import Agreement, AgreementVersion, Grant, Organisation
 from consent.policy import Facts, Terms
 from consent.vocabulary import AgreementState, GrantState, Standing
@@ -51,6 +51,7 @@ _LIVE = (
         Vault.state.label("vault_state"),
         Vault.seq.label("vault_seq"),
         _token_wrap.blob.label("token_wrap"),
+        _collection_wrap.wrapped_kind.label("key_kind"),
         _collection_wrap.wrapped_id.label("collection"),
         _collection_wrap.wrapped_version.label("key_version"),
         _collection_wrap.blob.label("collection_wrap"),
@@ -82,7 +83,7 @@ _LIVE = (
             _collection_wrap.bucket == Token.bucket,
             _collection_wrap.by_kind == "grant",
             _collection_wrap.by_id == Grant.id,
-            _collection_wrap.wrapped_kind == "collection",
+            _collection_wrap.wrapped_kind.in_([COLLECTION, INBOUND]),
         ),
     )
     .where(
@@ -102,6 +103,7 @@ class Opened:
     terms: Terms
     terms_text: bytes  # what filters are cached by: never a column's word for it (P-9)
     collection_keys: dict[tuple[str, int], bytes] = field(repr=False)
+    inbound_keys: dict[tuple[str, int], bytes] = field(repr=False)  # public, for deposits
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +168,13 @@ def find(
         )
         keys = GrantKeys.from_token(vault, binding, secret, row.token_wrap)
         text = keys.open_terms(row.terms_box)
-        opened = Opened(
-            keys,
-            read_terms(text),
-            text,
-            {
-                (one.collection, one.key_version): keys.open_collection(
-                    Wrapped("collection", one.collection, one.key_version), one.collection_wrap
-                )
-                for one in rows
-                if one.collection is not None
-            },
-        )
+        held: dict[str, dict[tuple[str, int], bytes]] = {COLLECTION: {}, INBOUND: {}}
+        for one in rows:
+            if one.collection is not None:
+                wrapped = Wrapped(one.key_kind, one.collection, one.key_version)
+                key = keys.open_key(wrapped, one.collection_wrap)
+                held[one.key_kind][one.collection, one.key_version] = key
+        opened = Opened(keys, read_terms(text), text, held[COLLECTION], held[INBOUND])
     return LiveGrant(
         bucket=bucket,
         vault_id=row.vault_id,

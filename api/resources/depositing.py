@@ -17,7 +17,7 @@ from consent.vocabulary import Action, DenialReason, EventName, GrantState
 from pds import deposits
 from pds.catalogue import CATALOGUE
 from pds.deposits import Depositor
-from pds.errors import Issue, ValidationFailedError
+from pds.errors import Issue, KeyUnavailableError, ValidationFailedError
 
 
 def deposit(
@@ -53,9 +53,14 @@ def deposit(
         grant.grant_id,
         grant.client_id,
         opened.keys.deposit_key,
+        opened.inbound_keys,
     )
-    with services.uow.read() as session:
-        sealed = deposits.prepare(session, depositor, collection, document_id, data)
+    try:
+        with services.uow.read() as session:
+            sealed = deposits.prepare(session, depositor, collection, document_id, data)
+    except KeyUnavailableError as exc:
+        # The owner rotates keys at this moment: the next request finds the new one.
+        raise Reader(services).deny(presented, DenialReason.CHANGED) from exc
     private = seal_private(
         {"vault": str(grant.vault_id), "document": document_id}, grant_key=opened.keys.audit_key
     )

@@ -265,12 +265,13 @@ class World:
             )
         return pending, request, notices.notice_sha256(notice)
 
-    def allow(self, person, opened, *, optional=(), duration="P30D"):
-        """Allow, and return what the browser brings back."""
+    def allow(self, person, opened, *, optional=(), duration="P30D", visitor=None):
+        """Allow, and return what the browser brings back; `visitor` may be one seen earlier."""
         pending, request, shown = opened
         choice = Choice(shown, "en", frozenset(optional), duration)
+        visitor = visitor or person.visitor
         with self.app.test_request_context():
-            location = self.services.authorization.allow(pending, person.visitor, request, choice)
+            location = self.services.authorization.allow(pending, visitor, request, choice)
         return Callback.of(location)
 
     def refuse(self, person, opened):
@@ -282,9 +283,9 @@ class World:
             )
         return Callback.of(location)
 
-    def connect(self, person, organisation, template, *, optional=(), duration="P30D"):
-        """Play the whole flow: push, decide, redeem."""
-        details = organisation.details(template, duration=duration)
+    def connect(self, person, organisation, template, *, optional=(), duration="P30D", ask=None):
+        """Play the whole flow: push, decide, redeem; `ask` has further members of the request."""
+        details = organisation.details(template, duration=duration, **(ask or {}))
         request_uri, verifier = self.push(organisation, details)
         opened = self.open_request(person, organisation, request_uri)
         callback = self.allow(person, opened, optional=optional, duration=duration)
