@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
 <table><thead><tr><th>Ad / Name</th><th>Əlaqə / Contact</th><th>Aktiv / Active</th></tr></thead>
 <tbody>
 {% for party in parties %}<tr><td>{{ party.name or "—" }}</td>
-<td>{{ party["contact_mechanisms."] | map(attribute="value") | join(", ") }}</td>
+<td>{{ party.contact_mechanisms | map(attribute="value") | join(", ") }}</td>
 <td>{{ "✓" if party.active else "—" }}</td></tr>
 {% else %}<tr><td colspan="3">Hələ heç kim yoxdur. / Nobody yet.</td></tr>{% endfor %}
 </tbody></table>

@@ -18,6 +18,7 @@ from api import problems
 from api.wiring import wiring
 from consent import auditors
 from consent.formats import canonical
+from consent.formats.bundle import Hints
 from consent.formats.encoding import b64u
 from consent.log import evidence
 from consent.log.evidence import DEPLOYMENT, Stream
@@ -51,7 +52,7 @@ def export() -> Response:
         lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
     )
     with services.uow.read() as session:
-        found = evidence.build_bundle(session, all_streams(session))
+        found = evidence.build_bundle(session, all_streams(session), hints=_hints())
     response = Response(found.to_bytes(), mimetype="application/json")
     response.headers["Content-Disposition"] = 'attachment; filename="evidence.json"'
     return response
@@ -65,6 +66,16 @@ def receipt_keys() -> Response:
     jwk = {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": receipts.kid, "x": b64u(public)}
     return Response(
         canonical.canonical_bytes({"keys": [dict(jwk)]}), mimetype="application/jwk-set+json"
+    )
+
+
+def _hints() -> Hints:
+    # Keys that travel along; a verifier trusts its own (P-34).
+    services = wiring()
+    public = services.receipts.key.public_key().public_bytes_raw()
+    return Hints(
+        vkeys=(services.log_signer.verifier.to_text(),),
+        receipt_keys={services.receipts.kid: public},
     )
 
 
