@@ -25,7 +25,7 @@ _JUDGED_CHARACTERS = 72
 
 
 def generate() -> str:
-    """Return six random words: about 66 bits from a list of 2,048."""
+    """Return six random words: about 66 bits from a list of some two thousand."""
     words = _words("passphrase-words.txt")
     return " ".join(secrets.choice(words) for _ in range(GENERATED_WORDS))
 
