@@ -39,7 +39,14 @@ ATTEMPTS = 4
 RETRY_AFTER_LONGEST_SECONDS = 120.0
 RETRYABLE = frozenset({429, 502, 503, 504})
 SUSPENDED_PROBLEMS = frozenset(
-    {"consent-paused", "consent-pending", "consent-fulfilled", "limit-reached"}
+    {
+        "consent-paused",
+        "consent-pending",
+        "consent-fulfilled",
+        "consent-changed",
+        "limit-reached",
+        "organisation-suspended",
+    }
 )
 
 

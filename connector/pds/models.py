@@ -23,17 +23,24 @@ class ConnectionState(StrEnum):
     WITHDRAWN = "withdrawn"
     TERMINATED = "terminated"
     EXPIRED = "expired"
+    INVALIDATED = "invalidated"
 
 
 # What the person shared must go. `fulfilled` is not among them: one agreed delivery was made, and
 # the data may be used until the agreement expires. A paused consent stops use, not keeping.
 ENDED_STATES = frozenset(
-    {ConnectionState.WITHDRAWN, ConnectionState.TERMINATED, ConnectionState.EXPIRED}
+    {
+        ConnectionState.WITHDRAWN,
+        ConnectionState.TERMINATED,
+        ConnectionState.EXPIRED,
+        ConnectionState.INVALIDATED,
+    }
 )
 ENDED_PROBLEMS: Mapping[str, ConnectionState] = {
     "consent-withdrawn": ConnectionState.WITHDRAWN,
     "consent-expired": ConnectionState.EXPIRED,
     "consent-terminated": ConnectionState.TERMINATED,
+    "consent-invalidated": ConnectionState.INVALIDATED,
     "vault-deleted": ConnectionState.TERMINATED,
 }
 
@@ -49,7 +56,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One lineage of agreements with one person (P-29), as `/v1/connections` lists it."""
+    """One lineage of agreements with one person (P-29), as `/v1/connections` lists it.
+
+    `grant_id` is empty where there is no grant.
+    """
 
     id: str
     agreement: Agreement
@@ -149,7 +159,7 @@ def connection_from(body: JSON) -> Connection:
         id=_text(body, "id"),
         agreement=agreement_from(_object(body, "agreement")),
         state=_text(body, "state"),
-        grant_id=_text(body, "grant_id"),
+        grant_id=optional_text(body, "grant_id") or "",
         expires_at=_instant(body, "expires_at"),
         feed=_count(body, "feed"),
     )
@@ -178,14 +188,15 @@ def change_page_from(body: JSON, *, after: int) -> ChangePage:
 
 def grant_from(body: JSON) -> Grant:
     """Read what a grant may do."""
-    reason = body.get("reason")
+    reason, usable = body.get("reason"), flag(body, "usable")
     return Grant(
         grant_id=_text(body, "grant_id"),
         connection=_text(body, "connection"),
         agreement=agreement_from(_object(body, "agreement")),
-        attributes=frozenset(texts(body, "attributes")),
+        # What cannot be used need not say what it would open.
+        attributes=frozenset(texts(body, "attributes") if usable else ()),
         state=_text(body, "state"),
-        usable=flag(body, "usable"),
+        usable=usable,
         reason=reason if isinstance(reason, str) else None,
         expires_at=_instant(body, "expires_at"),
     )
