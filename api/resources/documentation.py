@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Flask, Response, request
 from flask_smorest import Api
+from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from pds.catalogue import CATALOGUE
@@ -15,8 +16,28 @@ blueprint = Blueprint("documentation", __name__)
 _OPENAPI = "3.1.0"
 
 
+class FieldErrorSchema(Schema):
+    """One thing wrong with a request."""
+
+    pointer = fields.String(required=True, metadata={"description": "JSON pointer (RFC 6901)."})
+    rule = fields.String(required=True)
+    detail = fields.String(required=True)
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457), sent as application/problem+json."""
+
+    type = fields.Url(required=True, metadata={"description": "Leads to its explanation."})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    errors = fields.List(fields.Nested(FieldErrorSchema))
+
+
 class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
     """flask-smorest with the application's own error format."""
+
+    ERROR_SCHEMA = ProblemSchema
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Leave errors to the application: there is one error format (RFC 9457)."""
@@ -31,7 +52,8 @@ def describe(app: Flask, *, issuer: str, version: str) -> Api:
         "API_TITLE": "Personal data store",
         "API_VERSION": version,
         "OPENAPI_VERSION": _OPENAPI,
-        "OPENAPI_URL_PREFIX": None,
+        "OPENAPI_URL_PREFIX": "/",
+        "OPENAPI_JSON_PATH": "openapi.json",
     }
     flow = {"tokenUrl": f"{issuer}/oauth/token", "scopes": {}}
     options: dict[str, Any] = {

@@ -21,6 +21,7 @@ from api.web import (
     languages,
     pages,
     preferences,
+    reference,
     vault,
 )
 from pds.errors import (
@@ -42,6 +43,7 @@ _MODULES = (
     documents,
     authorize,
     help,
+    reference,
 )
 _STATUSES: tuple[tuple[type[PDSError], int], ...] = (
     (NotFoundError, 404),
