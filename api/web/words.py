@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
@@ -11,6 +13,7 @@ from flask_babel.speaklater import LazyString
 
 from consent import durations
 from consent.vocabulary import AgreementState, ConsentStatus, DenialReason, EventName
+from pds.catalogue import CATALOGUE, Attribute
 from pds.errors import Issue
 
 _DAYS_OF_A_YEAR = 365
@@ -215,6 +218,28 @@ def frequency(fetches_per_day: int) -> str:
 def outcome(code: str) -> str:
     """Say how an event ended; nothing for one that went well."""
     return "" if code in ("", "ok") else str(OUTCOMES.get(code, _l("with a remark")))
+
+
+def item(attribute: Attribute, locale: str) -> str:
+    """Name an item, with its collection where the item alone does not say enough (CUX-4).
+
+    "Date" may be anything's; "Date (Transactions)" is not.
+    """
+    label = attribute.label.text(locale)
+    kind = CATALOGUE.collection(attribute.collection)
+    if kind.range_field is None and attribute.label.en not in _repeated_labels():
+        return label
+    return f"{label} ({kind.plural.text(locale)})"
+
+
+@cache
+def _repeated_labels() -> frozenset[str]:
+    labels = Counter(
+        each.label.en
+        for kind in CATALOGUE.collections.values()
+        for each in kind.attributes.values()
+    )
+    return frozenset(label for label, times in labels.items() if times > 1)
 
 
 def event(name: str) -> str:
