@@ -25,13 +25,12 @@ from pds.errors import (
     ConflictError,
     DecryptionError,
     KeyUnavailableError,
-    NotFoundError,
     ValidationFailedError,
 )
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import RecordId, new_record_id
 from pds.keys import OpenVault
-from pds.models import CollectionKey, Deposit
+from pds.models import CollectionKey, Deposit, Record
 from pds.records import Author, Data, Draft, RecordService
 from pds.store import Store
 
@@ -143,6 +142,10 @@ def prepare(
     return SealedDeposit(depositor, collection, document_id, version, box)
 
 
+class _SettledError(Exception):
+    """The deposit is no longer pending, or no longer this document."""
+
+
 @dataclass(frozen=True, slots=True)
 class DepositService:
     """Absorbs what was left in one vault; its owner has just unlocked it."""
@@ -157,8 +160,8 @@ class DepositService:
     def absorb(self, deposit_key: DepositKey) -> int:
         """Make records of all pending deposits; returns how many.
 
-        Repeating it, or two at once, absorbs each deposit once: the row is claimed in the same
-        transaction order as its record is written, and a record that exists already is replaced.
+        Repeating it, or two at once, absorbs each deposit once: it is settled in the transaction
+        that writes its record.
         """
         with self.store.read() as session:
             pending = session.scalars(
@@ -176,18 +179,39 @@ class DepositService:
         except (DecryptionError, KeyUnavailableError, ValidationFailedError) as exc:
             self._quarantine(deposit, exc.code)
             return False
+        version, deleted = self._record(deposit)
+        if deleted:
+            # What its owner deleted is not brought back by whoever sends it again.
+            self._quarantine(deposit, "record-deleted")
+            return False
         author = Author("organisation", deposit.client_id)
-        try:
-            version = self.records.get(deposit.record_id).version
-        except NotFoundError:
-            version = 0
         draft = Draft(deposit.collection, data, RecordId(deposit.record_id), version, author=author)
+
+        def settle(session: Session) -> None:
+            if not self._settle(session, deposit, "absorbed", None):
+                raise _SettledError
+
         try:
-            self.records.save_all([draft], event="deposit.absorbed")
-        except (ConflictError, NotFoundError):
-            return False  # another unlock absorbed it at the same moment, or its record was deleted
-        self.store.write(lambda session: self._settle(session, deposit, "absorbed", None))
+            self.records.save_all([draft], event="deposit.absorbed", also=settle)
+        except _SettledError:
+            return False  # another unlock was first, or a newer document came in
+        except ConflictError as exc:
+            # A new one where there may be only one; a replaced one is tried again, since its
+            # record has just changed.
+            if not version:
+                self._quarantine(deposit, exc.code)
+            return False
         return True
+
+    def _record(self, deposit: Deposit) -> tuple[int, bool]:
+        query = select(Record.version, Record.deleted).where(
+            Record.bucket == self.vault.bucket,
+            Record.vault_id == self.vault.id,
+            Record.id == deposit.record_id,
+        )
+        with self.store.read() as session:
+            found = session.execute(query).one_or_none()
+        return (found.version, found.deleted) if found else (0, False)
 
     def _open(self, deposit: Deposit, key: bytes | None) -> Data:
         if key is None or deposit.box is None:
@@ -211,7 +235,8 @@ class DepositService:
         now = self.clock.now()
 
         def job(session: Session) -> None:
-            self._settle(session, deposit, "quarantined", reason)
+            if not self._settle(session, deposit, "quarantined", reason):
+                return
             self.sink.append(
                 session,
                 self.vault,
@@ -226,8 +251,8 @@ class DepositService:
 
         self.store.write(job)
 
-    def _settle(self, session: Session, deposit: Deposit, state: str, reason: str | None) -> None:
-        session.execute(
+    def _settle(self, session: Session, deposit: Deposit, state: str, reason: str | None) -> bool:
+        settled = session.execute(
             update(Deposit)
             .where(
                 Deposit.bucket == deposit.bucket,
@@ -236,6 +261,9 @@ class DepositService:
                 Deposit.document_id == deposit.document_id,
                 # A newer document that came in meanwhile stays pending.
                 Deposit.deposited_at == deposit.deposited_at,
+                Deposit.state == "pending",
             )
             .values(state=state, reason=reason, box=None if state == "absorbed" else deposit.box)
+            .returning(Deposit.document_id)
         )
+        return settled.one_or_none() is not None

@@ -1,16 +1,17 @@
 """Taking a file into the vault, in batches, so that progress shows and a crash loses nothing.
 
     stage      parse and validate the whole file; seal the candidates and the report to the vault
-    advance    make records of the next batch, in one transaction under one log entry (P-35)
+    advance    make records of the next batch and tick it off, in one transaction under one log
+               entry (P-35)
 
 Between two batches nothing is open: whoever has unlocked the vault calls `advance` until it is
-done. A batch that was written but not yet ticked off is found again by its merge keys and changes
-nothing.
+done. Two who do so at once import each batch once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -169,7 +170,7 @@ class ImportService:
         if batch is None or row.state in ("done", "cancelled"):
             return self.progress(import_id)
         staged = self._open(batch.box, import_id, b"%d" % batch.number)
-        outcome = self._write(staged["collection"], staged["records"])
+        drafts, outcome = self._compare(staged["collection"], staged["records"])
         report = self._open(row.report_box, import_id, b"report")
         report["imported"][staged["collection"]] = (
             report["imported"].get(staged["collection"], 0) + outcome.imported
@@ -180,14 +181,14 @@ class ImportService:
         box = self._seal(report, import_id, b"report")
         done = row.done + len(staged["records"])
 
-        def job(session: Session) -> None:
+        def tick(session: Session) -> None:
             ticked = session.execute(
                 delete(StagedBatch)
                 .where(*self._of(import_id), StagedBatch.number == batch.number)
                 .returning(StagedBatch.number)
             ).one_or_none()
             if ticked is None:
-                return  # another tab was first; it has counted this batch
+                raise _TickedError
             session.execute(
                 update(ImportJob)
                 .where(
@@ -198,7 +199,8 @@ class ImportService:
                 .values(state="done" if done >= row.total else "running", done=done, report_box=box)
             )
 
-        self.store.write(job)
+        with suppress(_TickedError):
+            self.records.save_all(drafts, event="records.imported", also=tick)
         return self.progress(import_id)
 
     def cancel(self, import_id: UUID) -> None:
@@ -236,7 +238,7 @@ class ImportService:
             found = list(session.scalars(query))
         return [self.progress(import_id) for import_id in found]
 
-    def _write(self, collection: str, candidates: Sequence[Data]) -> _Outcome:
+    def _compare(self, collection: str, candidates: Sequence[Data]) -> tuple[list[Draft], _Outcome]:
         sources = [merge_source(collection, data) for data in candidates]
         existing = self.records.find_mergeable(collection, [one for one in sources if one])
         drafts: dict[bytes | int, Draft] = {}
@@ -263,9 +265,7 @@ class ImportService:
                 drafts[key] = Draft(collection, merged, draft.id, draft.version)
             elif found is not None:
                 drafts[key] = Draft(collection, merged, found.id, found.version)
-        if drafts:
-            self.records.save_all(list(drafts.values()), event="records.imported")
-        return outcome
+        return list(drafts.values()), outcome
 
     def _seal(self, content: object, import_id: UUID, what: bytes) -> bytes:
         return seal(
@@ -293,6 +293,10 @@ class ImportService:
             StagedBatch.vault_id == self.vault.id,
             StagedBatch.import_id == import_id,
         )
+
+
+class _TickedError(Exception):
+    """Another tab was first; it has counted this batch."""
 
 
 @dataclass(slots=True)

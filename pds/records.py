@@ -42,6 +42,8 @@ Data = dict[str, object]
 Changes = dict[str, list[int]]
 T = TypeVar("T")
 
+Also = Callable[[Session], None]
+
 MERGE_TAG_BYTES = 16
 _ATTEMPTS = 50
 
@@ -147,6 +149,10 @@ def carry_changes(
     return changes | {
         name: [seq, changes.get(name, [0, 0, 0])[1] + 1, second] for name in changed
     }, changed
+
+
+def _nothing_else(_session: Session) -> None:
+    pass
 
 
 class _SequenceMovedError(Exception):
@@ -276,14 +282,21 @@ class RecordService:
         draft = Draft(found.collection, {}, found.id, version, deleted=not single)
         self.save_all([draft], event="record.deleted")
 
-    def save_all(self, drafts: Sequence[Draft], *, event: str) -> list[Opened]:
+    def save_all(
+        self, drafts: Sequence[Draft], *, event: str, also: Also = _nothing_else
+    ) -> list[Opened]:
         """Write records in one transaction, under one log entry (P-35: at most 1,000).
+
+        Args:
+            drafts: what to write; without any, only `also` runs.
+            event: the name of the log entry.
+            also: runs in the same transaction, under the vault's lock; what it raises undoes all.
 
         Raises:
             ConflictError: one of them is no longer at the version that was seen.
-            NotFoundError: a version was named and there is no such record.
+            NotFoundError: a version was named and there is no such record in that collection.
         """
-        return self._retrying(lambda: self._save_all(drafts, event))
+        return self._retrying(lambda: self._save_all(drafts, event, also))
 
     def find_mergeable(self, collection: str, sources: Sequence[bytes]) -> dict[bytes, Opened]:
         """Return the records that already stand for given merge keys.
@@ -305,7 +318,7 @@ class RecordService:
                 if row.merge_tag is not None
             }
 
-    def _save_all(self, drafts: Sequence[Draft], event: str) -> list[Opened]:
+    def _save_all(self, drafts: Sequence[Draft], event: str, also: Also) -> list[Opened]:
         now = self.clock.now()
         with self.store.read() as session:
             expected = session.execute(
@@ -321,6 +334,8 @@ class RecordService:
         changed: dict[str, frozenset[str]] = {}
         for offset, draft in enumerate(drafts, start=1):
             before = current.get(draft.id)
+            if before is not None and before.collection != draft.collection:
+                raise NotFoundError
             if (before.version if before else 0) != draft.version:
                 raise ConflictError if before else NotFoundError
             opened, row, names = self._prepare(
@@ -342,6 +357,9 @@ class RecordService:
             seq = take_sequence(session, self.vault, len(drafts))
             if seq != expected + len(drafts):
                 raise _SequenceMovedError
+            also(session)
+            if not rows:
+                return
             for row, before in rows:
                 if before is None:
                     session.execute(insert(Record).values(**row))
