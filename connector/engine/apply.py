@@ -64,6 +64,7 @@ def apply_due(ctx: RunContext, *, is_dry: bool) -> list[Plan]:
 
 def _fetch(ctx: RunContext, item: DirtyConnection) -> list[Candidate]:
     """Read a person's present snapshot; none where there is nothing to write now."""
+    ctx.renew()
     with ctx.store.read() as state:
         known = state.connections.find(item.connection)
     if known is None or not _may_write(ctx, known):
@@ -205,6 +206,7 @@ def _send(ctx: RunContext, plans: Sequence[Plan], pace: Pace) -> Iterable[tuple[
     if not consented:
         return
     ctx.reach(Point.FENCED)
+    ctx.renew()  # who slept through the lease would write over what the next run wrote
     try:
         outcomes = ctx.crm.upsert([_row(plan, ctx.obj) for plan in consented])
     except BatchRefusedError:

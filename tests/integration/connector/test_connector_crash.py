@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connector.engine.context import Point
+from connector.errors import LeaseLostError
 from connector.state.erasures import ErasureState
 from tests.integration.connector.conftest import Crash
 from tests.integration.connector.test_connector_sync import audit
@@ -110,28 +111,24 @@ def test_the_cursor_never_passes_a_change_that_is_not_queued_con_g1(rig_on):
     assert {contact.fields["name"] for contact in rig_on.contacts()} == {"Renamed Məmmədova"}
 
 
-def test_a_second_run_that_took_over_makes_the_first_one_stop(rig):
-    rig.person()
+@pytest.mark.parametrize("point", [Point.FENCED, Point.WRITE_SENT], ids=["fenced", "write_sent"])
+def test_a_run_that_slept_through_its_lease_stops_where_it_wakes_con_31(rig, point):
+    connection = rig.person()
+    rig.run_well()
+    rig.peer.change(connection, "profile", given_name="Old")
 
-    def fall_asleep(point):
-        if point is Point.WRITE_SENT and rig.clock.slept == 0:
-            rig.clock.sleep(180)
+    naps = iter([180])
+
+    def fall_asleep(reached):
+        if reached is point and (nap := next(naps, None)):
+            rig.clock.sleep(nap)
+            rig.peer.change(connection, "profile", given_name="New")
             rig.restart()
             rig.run_well()
 
-    sleeper = fall_asleep
-    rig.restart(reach=sleeper)
-    first = rig.engine
+    rig.restart(reach=fall_asleep)
 
-    with pytest.raises(Exception, match="another run has taken over"):
-        first.run(progress=_Silent())
+    with pytest.raises(LeaseLostError):
+        rig.run()
 
-    assert len(rig.contacts()) == 1
-
-
-class _Silent:
-    def begin(self, stage, total):
-        pass
-
-    def step(self, count=1):
-        pass
+    assert rig.contact().fields["name"] == "New Məmmədova"

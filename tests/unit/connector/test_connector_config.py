@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,17 @@ def test_a_good_file_is_read(load, tmp_path):
     assert loaded.crm.per_second == 0.5
     assert loaded.crm.token == "tryton-key"
     assert loaded.rules[0].conflict == "fill_empty"
+
+
+def test_the_example_of_the_manual_is_valid(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRYTON_PASSWORD", "tryton-password")
+    (tmp_path / "client-key.json").write_bytes((tmp_path / "key.json").read_bytes())
+    (tmp_path / "state-secret").write_text("a secret of sixteen bytes", "utf-8")
+    manual = (Path(__file__).parents[3] / "docs" / "connector.md").read_text("utf-8")
+
+    loaded = load(re.search(r"```toml\n(.*?)```", manual, re.DOTALL)[1])
+
+    assert [rule.category for rule in loaded.rules] == ["profile", "contact", "addresses"]
 
 
 def test_no_secret_is_in_its_repr(load):
