@@ -66,7 +66,7 @@ class Stores:
 
     @contextmanager
     def _sqlite(self, template: str | None) -> Iterator[Settings]:
-        settings = _settings(self._new_folder())
+        settings = settings_for(self._new_folder())
         if template is not None:
             shutil.copyfile(template, settings.instance / "pds.db")
         yield settings
@@ -76,7 +76,7 @@ class Stores:
         cluster, name = self._cluster(), f"pds_{random_uuid().hex}"
         cluster.create_database(name, template=template or "template1")
         try:
-            yield _settings(self._new_folder(), cluster.dsn(name))
+            yield settings_for(self._new_folder(), cluster.dsn(name))
         finally:
             cluster.drop_database(name)
 
@@ -94,12 +94,13 @@ class Stores:
     def _postgresql_template(self) -> str:
         if not self._has_template:
             self._cluster().create_database(_TEMPLATE)
-            _migrate(_settings(self._folder, self._cluster().dsn(_TEMPLATE)).database_url)
+            _migrate(settings_for(self._folder, self._cluster().dsn(_TEMPLATE)).database_url)
             self._has_template = True
         return _TEMPLATE
 
 
-def _settings(folder: Path, url: str = "") -> Settings:
+def settings_for(folder: Path, url: str = "") -> Settings:
+    """Return the settings of an instance folder; without URL, its own SQLite file."""
     server = ServerSettings(insecure_loopback=True)
     return Settings(folder, server=server, database=DatabaseSettings(url=url))
 
