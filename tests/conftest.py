@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config, items):
     missing = needs.missing()
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
     if left_out and needs.all_required():
-        raise pytest.UsageError(f"{needs.REQUIRE_ALL}=1, but there is no {_named(missing)}")
+        raise pytest.UsageError(f"{needs.REQUIRE_ALL}=1, but this machine lacks {_named(missing)}")
     config.stash[_LEFT_OUT] = {
         what: sum(1 for item in left_out if item.get_closest_marker(name))
         for name, what in missing.items()
@@ -92,4 +92,4 @@ def postgresql_store(stores):
 
 
 def _named(missing):
-    return ", no ".join(missing.values())
+    return ", ".join(missing.values())
