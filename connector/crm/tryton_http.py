@@ -148,7 +148,7 @@ class TrytonHTTP:
             raise TrytonRefusedError(answer.text)
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise TrytonAbsentError
-        return _checked_json(answer) if answer.content else {}
+        return _checked_json(answer) if answer.content or not answer.is_success else {}
 
     def _rpc(self, body: Row) -> httpx.Response:
         if self._session is None:

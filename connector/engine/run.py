@@ -114,9 +114,10 @@ def _steps(ctx: RunContext, *, is_dry: bool, due_only: bool) -> list[Plan]:
     require_fitting(ctx.crm, ctx.rules)
     with ctx.store.write(ctx.lease) as state:
         state.queue.revive(due_only=due_only)
+    ended = ctx.counts["ended"]
     plans = apply.apply_due(ctx, is_dry=is_dry)
-    if ctx.counts["ended"] and not is_dry:
-        # A consent may have ended while we were writing.
+    if ctx.counts["ended"] > ended and not is_dry:
+        # A consent ended while we were writing.
         erase.erase_due(ctx)
         receipts.hand_in(ctx)
     return plans

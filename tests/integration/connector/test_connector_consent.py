@@ -463,3 +463,46 @@ def test_a_whole_erasure_works_on_both_policies(sqlite_url, on_end):
 
     assert rig.jobs()[0].state is ErasureState.ERASED
     rig.close()
+
+
+def test_an_obligation_for_a_connection_that_the_store_forgot_is_still_met_con_g4(rig):
+    connection = rig.person()
+    rig.run_well()
+    rig.peer.withdraw(connection)
+    # The store was lost and made anew with the same secret: the key is all that leads back.
+    with rig.store.write() as state:
+        from connector.state import schema  # noqa: PLC0415 - needed here only
+
+        for table in ("connection", "link", "ledger", "dirty", "cursor"):
+            state.sql.execute(schema.metadata.tables[table].delete())
+
+    rig.run_well()
+
+    assert rig.contacts() == []
+    assert [receipt["outcome"] for _, receipt in rig.peer.confirmations] == ["erased"]
+
+
+def test_a_receipt_that_the_server_refuses_is_offered_again(rig):
+    connection = rig.person()
+    rig.run_well()
+    obligation = rig.peer.withdraw(connection)
+    rig.peer.fail(f"/v1/obligations/{obligation}", 409, code="conflict")
+
+    assert rig.run_well().counts["receipts_refused"] == 1
+    assert rig.run_well().counts["receipts"] == 1
+
+
+def test_an_interrupted_run_gives_its_lease_back(rig):
+    rig.person()
+
+    def interrupt(point):
+        if point is Point.PLANNED:
+            raise KeyboardInterrupt
+
+    rig.restart(reach=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        rig.run()
+
+    rig.restart()
+    rig.run_well()
+    assert len(rig.contacts()) == 1

@@ -363,3 +363,29 @@ def test_a_death_around_the_erasure_leaves_nothing_con_g4(tryton_rig, point):
 
     assert tryton_rig.crm.verify_erased(ref, WHOLE) == []
     assert {receipt["outcome"] for _, receipt in tryton_rig.peer.confirmations} == {"erased"}
+
+
+def test_a_field_of_an_archived_party_is_erased_and_it_stays_archived_con_g6(crm):
+    (written,) = crm.upsert([new("KEY")])
+    ref = written.record.ref
+    crm._tryton.update(PARTY, ref.id, {"active": False})
+    plan = ErasePlan("erase", is_whole=False, fields=["contact_mechanisms[email]", "name"])
+
+    assert crm.erase(ref, plan) == Erased()
+
+    found = crm.find_by_key(PARTY, ["KEY"], fields=FIELDS)["KEY"]
+    assert found.is_archived
+    assert (found.fields["name"], found.fields["contact_mechanisms[email]"]) == (None, None)
+    assert found.fields["contact_mechanisms[phone]"] == "+994501234567"
+
+
+def test_a_party_that_staff_deleted_is_made_again_while_the_consent_lives(tryton_rig):
+    connection = tryton_rig.person()
+    tryton_rig.run_well()
+    ref = party(tryton_rig, connection).ref
+    tryton_rig.crm._tryton._rest("DELETE", f"/rest/model/{PARTY}/{ref.id}")
+
+    tryton_rig.peer.touch(connection)
+    tryton_rig.run_well()
+
+    assert party(tryton_rig, connection).fields == VALUES
