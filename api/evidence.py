@@ -1,4 +1,4 @@
-"""Evidence as auditors take it: every stream up to the signed checkpoint, and a note of who took it.
+"""Evidence as auditors take it: all streams up to the signed checkpoint, and who took it when.
 
 Public parts only: no name, no value, no vault is in it (AUD-1).
 """

@@ -6,18 +6,19 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any
 
 from flask import Flask, Response, redirect, render_template_string
 from werkzeug.serving import make_server
 
-from api.demo.seed import Seeded
 from api.demo.stage import Connector, CrmView
 
+_STYLE = files("api.web").joinpath("static", "vendor", "pico.min.css")
 _PAGE = """<!doctype html>
 <html lang="az"><head><meta charset="utf-8"><title>Xəzər Market</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="{{ vault }}/static/vendor/pico.min.css"></head>
+<link rel="stylesheet" href="/style.css"></head>
 <body><main class="container">
 <h1>Xəzər Market</h1>
 <p>DEMO. Bu, müəssisənin öz səhifəsidir. / This is the organisation's own page.</p>
@@ -36,10 +37,10 @@ _PAGE = """<!doctype html>
 
 
 @contextmanager
-def serving(connector: Connector, crm: CrmView, seeded: Seeded, port: int) -> Iterator[None]:
+def serving(connector: Connector, crm: CrmView, port: int) -> Iterator[None]:
     """Serve the page, and keep the CRM in step every few seconds, until the block ends."""
     watching = connector.start("run", "--watch", "5s", "--progress", "plain")
-    server = make_server("127.0.0.1", port, _app(connector, crm, seeded), threaded=True)
+    server = make_server("127.0.0.1", port, _app(connector, crm), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -50,16 +51,18 @@ def serving(connector: Connector, crm: CrmView, seeded: Seeded, port: int) -> It
         thread.join()
 
 
-def _app(connector: Connector, crm: CrmView, seeded: Seeded) -> Flask:
+def _app(connector: Connector, crm: CrmView) -> Flask:
     app = Flask(__name__, static_folder=None)
     state: dict[str, Any] = {"last": "", "waiting": None}
 
     @app.get("/")
     def home() -> str:
         parties = [party for party in crm.parties() if party["code"]]
-        return render_template_string(
-            _PAGE, parties=parties, last=state["last"], vault=seeded.base_url
-        )
+        return render_template_string(_PAGE, parties=parties, last=state["last"])
+
+    @app.get("/style.css")
+    def style() -> Response:
+        return Response(_STYLE.read_bytes(), mimetype="text/css")
 
     @app.post("/ask")
     def ask() -> Response:
