@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from flask import Flask, Response, redirect, render_template_string
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api.demo.stage import Connector, CrmView
 
@@ -36,11 +36,18 @@ _PAGE = """<!doctype html>
 </main></body></html>"""
 
 
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *_arguments: object) -> None:
+        """Keep the terminal for the sign-ins."""
+
+
 @contextmanager
 def serving(connector: Connector, crm: CrmView, port: int) -> Iterator[None]:
     """Serve the page, and keep the CRM in step every few seconds, until the block ends."""
     watching = connector.start("run", "--watch", "5s", "--progress", "plain")
-    server = make_server("127.0.0.1", port, _app(connector, crm), threaded=True)
+    server = make_server(
+        "127.0.0.1", port, _app(connector, crm), threaded=True, request_handler=_Quiet
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
