@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def create_organisation(
 ) -> None:
     """Approve an organisation with one client; prints its ids as JSON."""
     services = _services(folder)
-    keys = _keys_of(jwks, new_key)
+    keys = _Keys.of(jwks, new_key)
     now = services.clock.now()
 
     def job(session: Session) -> dict[str, str]:
@@ -203,15 +204,17 @@ def create_organisation(
             organisation_id=organisation_id,
             name=named["client_name"],
             redirect_uris=named["redirect_uris"],
-            jwks=keys,
+            jwks=keys.jwks,
             loopback=services.settings.server.insecure_loopback,
             now=now,
         )
         services.log.append_deployment(session, EventName.ORGANISATION_CREATED, at=now)
         return {"organisation": str(organisation_id), "client_id": str(client_id)}
 
-    _print_json(services.uow.write(job))
+    made = services.uow.write(job)
+    keys.keep()
     services.uow.close()
+    _print_json(made)
 
 
 @organisation.command("list")
@@ -235,7 +238,9 @@ def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - c
     if as_json:
         _print_json(rows)
         return
-    table = Table("organisation", "name", "standing", "agreements", "clients")
+    table = Table()
+    for name in ("organisation", "name", "standing", "agreements", "clients"):
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(
             str(row["organisation"]),
@@ -255,13 +260,14 @@ def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - c
 def rotate_key(folder: Path, client_id: UUID, jwks: Path | None, new_key: Path | None) -> None:
     """Register a client's new keys; its newest old one keeps working for the overlap."""
     services = _services(folder)
-    keys, now = _keys_of(jwks, new_key), services.clock.now()
+    keys, now = _Keys.of(jwks, new_key), services.clock.now()
 
     def job(session: Session) -> None:
-        clients.rotate_keys(session, client_id, keys)
+        clients.rotate_keys(session, client_id, keys.jwks)
         services.log.append_deployment(session, EventName.ORGANISATION_KEYS_ROTATED, at=now)
 
     services.uow.write(job)
+    keys.keep()
     services.uow.close()
     click.echo("Registered.")
 
@@ -368,18 +374,30 @@ def _services(folder: Path) -> Wiring:
     return wire(settings_module.load(folder))
 
 
-def _keys_of(jwks: Path | None, new_key: Path | None) -> dict[str, Any]:
-    if (jwks is None) == (new_key is None):
-        raise click.UsageError("give either --jwks or --new-key")
-    if jwks is not None:
-        keys: dict[str, Any] = json.loads(jwks.read_text("utf-8"))
-        return keys
-    if new_key is None:
-        raise click.UsageError("give either --jwks or --new-key")
-    private = new_jwk()
-    new_key.touch(mode=0o600, exist_ok=False)
-    new_key.write_text(json.dumps(private) + "\n", "utf-8")
-    return {"keys": [{name: text for name, text in private.items() if name != "d"}]}
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The public keys to register, and the private one to keep once that has worked."""
+
+    jwks: dict[str, Any]
+    private: dict[str, str] | None = field(default=None, repr=False)
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, jwks: Path | None, new_key: Path | None) -> _Keys:
+        if jwks is not None and new_key is None:
+            return cls(json.loads(jwks.read_text("utf-8")))
+        if new_key is None or jwks is not None:
+            raise click.UsageError("give either --jwks or --new-key")
+        if new_key.exists():
+            raise click.UsageError(f"{new_key} exists already and is not replaced")
+        private = new_jwk()
+        public = {name: text for name, text in private.items() if name != "d"}
+        return cls({"keys": [public]}, private, new_key)
+
+    def keep(self) -> None:
+        if self.path is not None:
+            self.path.touch(mode=0o600, exist_ok=False)
+            self.path.write_text(json.dumps(self.private) + "\n", "utf-8")
 
 
 def _masked(name: str, value: object) -> object:

@@ -31,7 +31,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8321
     workers: int = 1
-    threads: int = 8
+    threads: int = 4
     insecure_loopback: bool = False  # plain HTTP on 127.0.0.1, for demo and tests only (P-37)
     max_body_bytes: int = 1_048_576
     max_upload_bytes: int = 20_971_520

@@ -236,7 +236,7 @@ class Story:
         found = re.findall(r'href="(/connections/[0-9a-f-]{36})"', after[2])
         before = re.findall(r'href="(/connections/[0-9a-f-]{36})"', after[0])
         _expect(bool(found or before), "the connection is listed")
-        return found[0] if found else before[-1]
+        return str(found[0] if found else before[-1])
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         # The feed is numbered and the log integrated within moments, by another thread.
