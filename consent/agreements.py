@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import durations, grants, notices, organisations, requests
+from consent import durations, grants, notices, organisations, requests, templates
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
 from consent.formats.receipt_facts import Obligation as OwedObligation
@@ -431,6 +431,9 @@ class AgreementService:
         notice = notices.build(ask, organisation, locale=locale)
         if notices.notice_sha256(notice) != choice.notice_sha256:
             raise NoticeChangedError
+        # The notice names its template version, not whether that is still the one offered.
+        if not templates.is_published(session, ask.template.sha256):
+            raise NoticeChangedError
         return notice
 
     def _connection(
@@ -462,7 +465,8 @@ class AgreementService:
                 )
             )
             return connection_id, None
-        previous = _lock(session, vault.bucket, found.agreement_id)
+        superseded = found.agreement_id  # before the update below changes it
+        previous = _lock(session, vault.bucket, superseded)
         if previous is not None and not AgreementState(previous.state).is_terminal:
             # At most one agreement of a connection lives (P-29): the new one replaces it.
             self._end(session, previous, _REPLACED, now, None, asked_by_person=False)
@@ -471,7 +475,7 @@ class AgreementService:
             .where(Connection.bucket == vault.bucket, Connection.id == found.id)
             .values(agreement_id=agreement_id)
         )
-        return found.id, found.agreement_id
+        return found.id, superseded
 
     def _activate(  # noqa: PLR0917 - one step of `allow`, private
         self,
