@@ -23,6 +23,7 @@ from consent.log.entries import (
 )
 from consent.log.vaults import VaultLog
 from consent.models import Event, EventPayload, FeedPending, LogPending
+from pds.crypto.sealed_box import Kind, pad, seal
 from pds.errors import DecryptionError
 from pds.events import VaultEvent, vault_stream
 from pds.ids import random_uuid
@@ -136,6 +137,17 @@ def test_a_cut_or_missing_box_does_not_open():
         for kind in ("grant", "audit"):
             with pytest.raises(DecryptionError):
                 open_private(replace(sealed, box=box, key_kind=kind), bytes(32))
+
+
+@pytest.mark.parametrize("content", [b'{"a":1}', b"[]", b'{"a": 1}', b"\xff"])
+def test_a_box_that_holds_something_else_than_was_committed_to_does_not_open(content):
+    """Whoever holds the grant's audit key still cannot change what the leaf says."""
+    honest = seal_private(PRIVATE, grant_key=bytes(32))
+    forged = pad(bytes(32) + content)
+    box = seal(bytes(32), forged, kind=Kind.AUDIT, key_version=1, fields=[honest.c_priv])
+
+    with pytest.raises(DecryptionError):
+        open_private(replace(honest, box=box), bytes(32))
 
 
 def test_a_private_part_is_never_left_unsealed():

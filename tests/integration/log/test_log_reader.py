@@ -306,6 +306,25 @@ def test_erased_private_parts_leave_the_evidence_whole(store, story):
     assert verdict(bundle, story.trust()) == ("VERIFIED", [])
 
 
+def test_an_erased_public_part_is_no_longer_proved(store, story):
+    """LOG-9: after the legal retention; its number stays, its leaf is noise."""
+    shared = story.grants[0]
+    reference = EntryRef(grant_stream(shared.grant_id), 3)
+    with store.uow.read() as session:
+        event = reader.find(session, shared.bucket, reference)
+    store.uow.write(
+        lambda session: session.execute(
+            delete(EventPayload).where(EventPayload.event_id == event.id)
+        )
+    )
+
+    with store.uow.read() as session:
+        erased = reader.find(session, shared.bucket, reference)
+        with pytest.raises(NotFoundError):
+            reader.prove(session, shared.bucket, reference)
+    assert (erased.opening, erased.index) == (None, event.index)
+
+
 def test_an_event_taken_out_of_the_store_shows_as_a_gap(store, story):
     """LOG-10: what comes after it stays in the bundle."""
     stream = grant_stream(story.grants[0].grant_id)
