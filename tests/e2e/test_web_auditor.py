@@ -6,8 +6,9 @@ import pytest
 
 from api.worker import Worker
 from consent import auditors
+from consent.formats.report import Verdict
 from consent.formats.trust import Trust
-from consent.formats.verify import Verdict, verify_bundle
+from consent.formats.verify import verify_bundle
 from tests.support.stores import STORES
 from tests.support.world import World
 
