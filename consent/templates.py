@@ -38,6 +38,7 @@ _WORDING: dict[str, Any] = {
         "en": {"type": "string", "minLength": 1, "maxLength": 600},
     },
 }
+_UUID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _ATTRIBUTES: dict[str, Any] = {
     "type": "array",
     "maxItems": 60,
@@ -53,9 +54,9 @@ _SHAPE: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "type": {"const": VERSION},
-        "id": {"type": "string"},
+        "id": _UUID,
         "version": {"type": "integer", "minimum": 1},
-        "organisation": {"type": "string"},
+        "organisation": _UUID,
         "name": _WORDING,
         "purpose": {"enum": [purpose.value for purpose in Purpose]},
         "purpose_text": _WORDING,

@@ -8,7 +8,6 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 from flask_smorest import Api
 from marshmallow import Schema, fields
-from werkzeug.exceptions import HTTPException
 
 from pds.catalogue import CATALOGUE
 
@@ -39,11 +38,8 @@ class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
 
     ERROR_SCHEMA = ProblemSchema
 
-    def handle_http_exception(self, error: HTTPException) -> Response:
+    def _register_error_handlers(self) -> None:
         """Leave errors to the application: there is one error format (RFC 9457)."""
-        handler = self._app.handle_http_exception
-        response: Response = self._app.make_response(handler(error))
-        return response
 
 
 def describe(app: Flask, *, issuer: str, version: str) -> Api:

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from flask import Response, request
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from api.resources import authentication
 from api.resources.depositing import deposit
+from api.resources.parsing import StrictBlueprint
 from api.resources.reading import PAGE_RECORDS, PAGE_RECORDS_MOST, Answer, Reader
 from api.schemas.records import (
     DepositedSchema,
@@ -25,7 +25,7 @@ from consent.formats import canonical
 from pds.clock import rfc3339
 from pds.errors import NotFoundError
 
-blueprint = Blueprint(
+blueprint = StrictBlueprint(
     "grants", __name__, url_prefix="/v1", description="One person's consent: a grant token"
 )
 _SECURITY: list[dict[str, list[str]]] = [{"grantToken": []}]

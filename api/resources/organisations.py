@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request
+from flask import Response
 from flask.views import MethodView
-from flask_smorest import Blueprint
 from sqlalchemy.orm import Session
 
 from api import problems
 from api.oauth import clients
 from api.resources.authentication import organisation_token
+from api.resources.parsing import StrictBlueprint, json_body
 from api.schemas.organisations import (
     ChangesQuerySchema,
     ChangesSchema,
@@ -34,7 +34,7 @@ from consent.vocabulary import EventName
 from pds.clock import rfc3339
 from pds.errors import Issue, ValidationFailedError
 
-blueprint = Blueprint(
+blueprint = StrictBlueprint(
     "organisations",
     __name__,
     url_prefix="/v1",
@@ -155,7 +155,7 @@ class Templates(MethodView):
     def post(self) -> dict[str, Any]:
         """Publish a template that the organisation signed; the same bytes again change nothing."""
         client, services = organisation_token(), wiring()
-        signed, now = request.get_json(), services.clock.now()
+        signed, now = json_body(), services.clock.now()
         if not isinstance(signed, dict) or signed.get("organisation") != str(
             client.organisation_id
         ):
@@ -205,7 +205,7 @@ class Confirmation(MethodView):
         answered = services.obligations.confirm(
             obligation_id,
             organisation_id=client.organisation_id,
-            receipt=request.get_json(),
+            receipt=json_body(),
             keys=keys,
         )
         return _obligation(answered)

@@ -253,7 +253,7 @@ class Reader:
         if reason is None and grant.opened is not None:
             facts = grant.facts.with_counted_fetch() if follows_up else grant.facts
             terms = grant.opened.terms
-            wanted = [collection] if collection else terms.collections
+            wanted = terms.collections if collection is None else [collection]
             reason = policy.decide(terms, facts, action=Action.READ, collections=wanted, now=now)
         if reason is not None or grant.opened is None:
             raise self.deny(presented, reason or DenialReason.CHANGED)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+_LARGEST = 2**63 - 1  # a feed's numbers are 64-bit
+
 
 class PageQuerySchema(Schema):
     """Keyset paging."""
@@ -36,7 +38,7 @@ class ConnectionsSchema(Schema):
 class ChangesQuerySchema(Schema):
     """Where in the organisation's feed to go on."""
 
-    after = fields.Integer(load_default=0, validate=validate.Range(0))
+    after = fields.Integer(load_default=0, validate=validate.Range(0, _LARGEST))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
 
 

@@ -86,7 +86,10 @@ class GrantSchema(Schema):
 class DepositSchema(Schema):
     """A document for the person's vault; repeating it under the same id replaces it."""
 
-    document_id = fields.String(required=True, validate=validate.Length(1, 128))
+    # Without control characters, which PostgreSQL does not store.
+    document_id = fields.String(
+        required=True, validate=validate.Regexp(r"[^\x00-\x1f\x7f]{1,128}\Z")
+    )
     data = fields.Dict(keys=fields.String(), required=True)
 
 
