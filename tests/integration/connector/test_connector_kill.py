@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,10 +22,11 @@ from connector.keys import ConnectorKeys
 from connector.pds.proofs import generate_key
 from connector.state.store import StateStore
 from tests.integration.connector.conftest import AYSEL, CLIENT, SECRET
+from tests.integration.connector.kill_run import AheadClock
 from tests.integration.connector.tryton_rules import VALUES
-from tests.support.pds_peer import FrozenClock, PDSPeer
+from tests.support.pds_peer import PDSPeer
 
-pytestmark = pytest.mark.crm
+pytestmark = [pytest.mark.crm, pytest.mark.drill]
 CHECKOUT = Path(__file__).parents[3]
 LEASE_SECONDS = 150  # longer than a dead run keeps its lease
 POINTS = [
@@ -41,12 +42,13 @@ POINTS = [
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name.lower())
-def test_a_killed_run_is_healed_by_the_next_process(store_url, database, point):
-    clock = FrozenClock(datetime.now(UTC))
+def test_a_killed_run_is_healed_by_the_next_process(store_url, database, point, request):
+    clock = AheadClock(0)
     peer = PDSPeer(clock)
     key, dpop_key = generate_key(), generate_key()
     peer.register(CLIENT, key.as_dict(private=False))
     store = StateStore(store_url, keys=ConnectorKeys(SECRET), clock=clock)
+    request.addfinalizer(store.engine.dispose)
     store.create()
     with peer.served() as issuer:
         given = {
@@ -70,7 +72,6 @@ def test_a_killed_run_is_healed_by_the_next_process(store_url, database, point):
         assert run(given, clock, ahead=LEASE_SECONDS, point=point) == -signal.SIGKILL
         assert run(given, clock, ahead=2 * LEASE_SECONDS) == 0
 
-    store.engine.dispose()
     assert peer.obligations[obligation]["state"] == "fulfilled"
     assert contacts(database, gone, stays, new) == {
         gone.id: [None],
@@ -87,8 +88,7 @@ def person(peer, store):
 
 
 def run(given, clock, *, ahead, point=0):
-    clock.instant = datetime.now(UTC)
-    clock.forward(seconds=ahead)
+    clock.ahead = timedelta(seconds=ahead)  # the server goes on in step with the process
     document = json.dumps({**given, "ahead": ahead, "point": int(point)})
     command = [sys.executable, "-m", "tests.integration.connector.kill_run", document]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=False)  # noqa: S603 - our own arguments
