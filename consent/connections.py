@@ -168,15 +168,14 @@ def refusals(session: Session, bucket: int, vault_id: UUID) -> list[RefusalView]
         .order_by(RequestRow.decided_at.desc(), RequestRow.id)
     )
     rows = session.scalars(query).all()
-    given = dict(
-        session.execute(
-            select(Receipt.request_id, Receipt.id).where(
-                Receipt.bucket == bucket,
-                Receipt.vault_id == vault_id,
-                Receipt.agreement_id.is_(None),
-            )
+    receipts = session.execute(
+        select(Receipt.request_id, Receipt.id).where(
+            Receipt.bucket == bucket,
+            Receipt.vault_id == vault_id,
+            Receipt.agreement_id.is_(None),
         )
     )
+    given = {each.request_id: each.id for each in receipts}
     return [_refusal(session, row, given.get(row.id)) for row in rows]
 
 

@@ -1,0 +1,190 @@
+"""The vault's pages: forms from the catalogue, history, conflicts, search (UI-12, UI-19, CUX-8)."""
+
+from __future__ import annotations
+
+import re
+
+from pds.catalogue import CATALOGUE
+from pds.ids import random_uuid
+
+RECORD = re.compile(r'href="(/vault/contact/[0-9a-f-]{36})"')
+
+
+def add(browser, **fields):
+    """Add a contact point and return its page's path."""
+    page = browser.get("/vault/contact/new")
+    done = browser.submit(page, "email", **fields)
+    assert done.location == "/vault/contact", done.text
+    return RECORD.findall(browser.get("/vault/contact").text)[-1]
+
+
+def test_an_empty_vault_says_what_to_do_first(hers):
+    """UI-23"""
+    page = hers.get("/vault")
+
+    assert "Your vault is empty" in page.text
+    assert 'href="/vault/profile/new"' in page.text
+    assert 'href="/imports"' in page.text
+
+
+def test_every_collection_has_a_form_with_a_label_and_help_for_each_field(hers):
+    """CUX-4"""
+    for name, kind in CATALOGUE.collections.items():
+        page = hers.get(f"/vault/{name}/new")
+        for field in kind.fields.values():
+            assert (f'id="{field.name}"' in page.text) == field.editable, field.qualified_name
+            if field.editable:
+                assert f'for="{field.name}"' in page.text or 'class="tick"' in page.text
+
+
+def test_what_is_added_is_listed_and_counted(hers):
+    add(hers, email="aysel@poct.example", label="home", primary="on")
+
+    assert "aysel@poct.example" in hers.get("/vault/contact").text
+    assert "Your vault is empty" not in hers.get("/vault").text
+
+
+def test_a_mistake_is_explained_beside_its_field_and_nothing_typed_is_lost(hers):
+    """UI-19"""
+    answer = hers.submit(hers.get("/vault/contact/new"), "email", email="not an address")
+
+    assert answer.status == 422
+    assert "<title>Error:" in answer.text
+    assert 'href="#email"' in answer.text
+    assert 'value="not an address"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+
+
+def test_mistakes_are_explained_in_azerbaijani_too(hers):
+    hers.post("/preferences", {"csrf": hers.token(), "locale": "az"})
+    answer = hers.submit(hers.get("/vault/contact/new"), "email", email="not an address")
+
+    assert "<title>Xəta:" in answer.text
+    assert "E-poçt ünvanını tam yazın" in answer.text
+
+
+def test_what_is_typed_is_shown_as_text_and_never_as_markup(hers):
+    path = add(hers, email="aysel@poct.example")
+    hers.submit(
+        hers.get("/vault/profile/new"), "given_name", given_name="<script>alert(1)</script>"
+    )
+
+    for page in ("/vault/profile", "/vault?q=script", path):
+        assert "<script>alert" not in hers.follow(hers.get(page)).text
+
+
+def test_an_older_version_stands_in_the_history(hers):
+    path = add(hers, email="old@poct.example")
+    done = hers.submit(hers.get(path), "email", email="new@poct.example")
+    page = hers.get(path)
+
+    assert done.status == 303
+    assert page.page.form("email").fields["email"] == ["new@poct.example"]
+    assert "old@poct.example" in page.text.partition("<h2>History</h2>")[2]
+
+
+def test_a_change_from_elsewhere_is_shown_beside_what_was_typed(hers):
+    path = add(hers, email="first@poct.example")
+    mine = hers.get(path)
+    hers.submit(hers.get(path), "email", email="elsewhere@poct.example")
+
+    answer = hers.submit(mine, "email", email="mine@poct.example")
+    again = hers.submit(answer, "email")
+
+    assert answer.status == 409
+    assert "elsewhere@poct.example" in answer.text
+    assert answer.page.form("email").fields["email"] == ["mine@poct.example"]
+    assert again.status == 303
+    assert "mine@poct.example" in hers.get("/vault/contact").text
+
+
+def test_deleting_asks_first_and_then_it_is_gone(hers):
+    path = add(hers, email="aysel@poct.example")
+    asked = hers.get(f"{path}/delete")
+
+    assert "It cannot be undone" in asked.text
+    assert "aysel@poct.example" in hers.get("/vault/contact").text
+    assert hers.submit(asked, "version").location == "/vault/contact"
+    assert hers.get(path).status == 404
+
+
+def test_a_record_that_changed_after_the_question_is_not_deleted(hers):
+    path = add(hers, email="aysel@poct.example")
+    asked = hers.get(f"{path}/delete")
+    hers.submit(hers.get(path), "email", email="changed@poct.example")
+
+    assert hers.submit(asked, "version").location == f"{path}/delete"
+    assert hers.get(path).status == 200
+
+
+def test_a_collection_of_one_opens_its_record(hers):
+    """P-21"""
+    hers.submit(hers.get("/vault/profile/new"), "given_name", given_name="Aysel")
+    second = hers.submit(hers.get("/vault/profile/new"), "given_name", given_name="Leyla")
+    page = hers.follow(hers.get("/vault/profile"))
+
+    assert second.location == "/vault/profile"
+    assert page.page.form("given_name").fields["given_name"] == ["Aysel"]
+
+
+def test_a_record_is_no_record_of_another_collection(hers):
+    path = add(hers, email="aysel@poct.example")
+
+    assert hers.get(path.replace("/contact/", "/addresses/")).status == 404
+
+
+def test_another_persons_record_looks_like_none(world, hers, new_browser):
+    path = add(hers, email="aysel@poct.example")
+    world.person("mallory")
+    mallory = new_browser()
+    mallory.sign_in("mallory")
+    token = mallory.token()
+
+    foreign, absent = path, f"/vault/contact/{random_uuid()}"
+    for suffix in ("", "/delete"):
+        answers = [mallory.get(f"{one}{suffix}") for one in (foreign, absent)]
+        assert [answer.status for answer in answers] == [404, 404]
+        posted = [mallory.post(f"{one}{suffix}", {"csrf": token}) for one in (foreign, absent)]
+        assert [answer.status for answer in posted] == [404, 404]
+    assert "aysel@poct.example" in hers.get("/vault/contact").text
+
+
+def test_search_finds_letters_that_another_keyboard_typed(hers):
+    """UI-12"""
+    hers.submit(hers.get("/vault/profile/new"), "family_name", family_name="QULİYEV")
+
+    assert "QULİYEV" in hers.get("/vault?q=quliyev").text
+    assert "QULİYEV" in hers.get("/vault?q=Quliyev").text
+    assert "Nothing found" in hers.get("/vault?q=nobody").text
+
+
+def test_a_long_list_has_pages_without_a_script(aysel, hers):
+    """UI-23"""
+    for number in range(26):
+        aysel.save("contact", email=f"number{number}@poct.example")
+    first = hers.get("/vault/contact")
+    following = re.search(r'href="(/vault/contact\?after=\d+)"', first.text)
+
+    assert "number0@" in first.text
+    assert "number25@" not in first.text
+    assert "number25@" in hers.get(following[1]).text
+
+
+def test_money_is_typed_and_shown_with_the_readers_decimal_sign(hers):
+    """UI-15"""
+    hers.post("/preferences", {"csrf": hers.token(), "locale": "az"})
+    page = hers.get("/vault/products/new")
+    kind = re.search(r'<option value="([a-z_]+)"', page.text)[1]
+    done = hers.submit(page, "product_type", product_type=kind, **{"price.value": "12,5"})
+    listed = hers.get(done.location)
+    path = re.search(r'href="(/vault/products/[0-9a-f-]{36})"', listed.text)[1]
+
+    assert hers.get(path).page.form("price.value").fields["price.value"] == ["12,5"]
+    assert "12,5 ₼" in hers.get(f"{path}/delete").text
+
+
+def test_an_unknown_collection_is_a_page_that_says_so(hers):
+    answer = hers.get("/vault/nothing")
+
+    assert answer.status == 404
+    assert "There is no such page" in answer.text
