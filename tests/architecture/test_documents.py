@@ -101,6 +101,12 @@ def test_every_page_is_reached_from_the_readme():
     assert pages <= set(links(document("README.md")))
 
 
+def test_every_decision_is_in_the_index():
+    made = {path.name for path in (ROOT / "docs/adr").glob("0*.md")}
+
+    assert made == set(links(document("docs/adr/README.md")))
+
+
 def test_every_setting_is_documented_with_its_default():
     row = re.compile(r"^\| `([a-z_]+\.[a-z_0-9]+)` \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
     cells = row.findall(document("docs/operations.md"))

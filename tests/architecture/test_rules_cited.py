@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.documents import CITATION, RULE, document, read
+from tests.support.documents import CITATION, RULE, document, read, rules_cited
 from tests.support.source import ROOT
 
 PAGE = "docs/conformance.md"
@@ -39,4 +39,4 @@ def test_tests_named_beside_a_rule_cite_it():
         named = re.findall(r"`([^`]+)`", match[4])
         assert bool(named) == (match[3] == "tested"), match[0]
         for name in named:
-            assert match[1] in CITATION.findall(read(ROOT / "tests" / name)), match[0]
+            assert match[1] in rules_cited(read(ROOT / "tests" / name)), match[0]

@@ -15,10 +15,14 @@ from tests.support.source import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MOST_TESTS_NAMED = 3
+_TEST_NAME = re.compile(r"def (test_\w+)\(")
 FAMILIES = (
     "P|TAK|LOG|CM|LEAD|DEC|AL|FAPI|DPoP|PAR|RAR|GM|BCP|OIDF|THR|SEC|REL|AUD|ORG|CON|CUX|UI|DEMO"
 )
 CITATION = re.compile(rf"\b(?:{FAMILIES})-[A-Z]?[0-9]+\b")
+# In the name of a test: `test_what_is_no_jws_is_refused_dpop_d2`.
+_CITATION_IN_A_NAME = re.compile(rf"(?<=_)({FAMILIES})_([A-Z]?[0-9]+)(?=_|$)", re.IGNORECASE)
+_FAMILY = {family.lower(): family for family in FAMILIES.split("|")}
 # A rule in docs/conformance.md: id, what it says, state, tests that cite it.
 RULE = re.compile(
     r"^\| ([A-Za-z]+-[A-Z]?[0-9]+|D[0-9]+) \| (.+) \| (.+?) \| (.*?) ?\|$", re.MULTILINE
@@ -87,11 +91,21 @@ def with_errors(text):
     return _ERRORS.sub(lambda match: match[1] + table + match[2], text)
 
 
+def rules_cited(text):
+    """Return the rules that a module of tests cites, in words or in the names of its tests."""
+    named = {
+        f"{_FAMILY[family.lower()]}-{number.upper()}"
+        for name in _TEST_NAME.findall(text)
+        for family, number in _CITATION_IN_A_NAME.findall(name)
+    }
+    return named | set(CITATION.findall(text))
+
+
 def with_tests(text):
     """Return `docs/conformance.md` with the tests that cite each rule now."""
     cited = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for rule in sorted(set(CITATION.findall(read(path)))):
+        for rule in rules_cited(read(path)):
             cited.setdefault(rule, []).append(path.relative_to(ROOT / "tests").as_posix())
 
     def renewed(match):
