@@ -16,7 +16,7 @@ from flask import Response, request
 from api.web import pages
 from api.wiring import wiring
 
-_SECRETS = frozenset({"passphrase", "new_passphrase", "code", "csrf", "notice_sha256"})
+_SECRETS = frozenset({"passphrase", "new_passphrase", "code", "access", "csrf", "notice_sha256"})
 _MOST_CHARACTERS = 20_000
 
 

@@ -13,7 +13,7 @@ from flask_babel.speaklater import LazyString
 
 from consent import durations
 from consent.vocabulary import AgreementState, ConsentStatus, DenialReason, EventName
-from pds.catalogue import CATALOGUE, Attribute
+from pds.catalogue import CATALOGUE, Attribute, Wording
 from pds.errors import Issue
 
 _DAYS_OF_A_YEAR = 365
@@ -116,6 +116,10 @@ EVENTS: Mapping[str, LazyString] = {
     "record.deleted": _l("Something was deleted from the vault"),
     "records.imported": _l("Part of a file was imported"),
     "deposit.absorbed": _l("Documents that an organisation left were taken in"),
+    "deposit.quarantined": _l(
+        "A document that an organisation left was set aside: it is not valid"
+    ),
+    "evidence.exported": _l("Evidence about this vault was handed to an auditor"),
     EventName.KEYS_ROTATED: _l("Keys of the vault were renewed"),
     EventName.CONSENT_SHOWN: _l("A request was shown to you"),
     EventName.CONSENT_GIVEN: _l("You allowed a request"),
@@ -227,19 +231,24 @@ def item(attribute: Attribute, locale: str) -> str:
     """
     label = attribute.label.text(locale)
     kind = CATALOGUE.collection(attribute.collection)
-    if kind.range_field is None and attribute.label.en not in _repeated_labels():
+    if kind.range_field is None and not _is_repeated(attribute.label):
         return label
     return f"{label} ({kind.plural.text(locale)})"
 
 
+def _is_repeated(label: Wording) -> bool:
+    # In either language, so that an item is named in the same manner in both.
+    return _labels()["az", label.az] > 1 or _labels()["en", label.en] > 1
+
+
 @cache
-def _repeated_labels() -> frozenset[str]:
-    labels = Counter(
-        each.label.en
+def _labels() -> Counter[tuple[str, str]]:
+    return Counter(
+        (locale, each.label.text(locale))
         for kind in CATALOGUE.collections.values()
         for each in kind.attributes.values()
+        for locale in ("az", "en")
     )
-    return frozenset(label for label, times in labels.items() if times > 1)
 
 
 def event(name: str) -> str:

@@ -100,12 +100,18 @@ def test_a_stale_form_keeps_what_was_typed_but_no_secret(hers):
     """CUX-21"""
     answer = hers.post(
         "/vault/contact/new",
-        {"csrf": "0" * 64, "email": "typed@poct.example", "passphrase": PASSPHRASE},
+        {
+            "csrf": "0" * 64,
+            "email": "typed@poct.example",
+            "passphrase": PASSPHRASE,
+            "access": "pds_ad.secret",
+        },
     )
 
     assert answer.status == 400
     assert "typed@poct.example" in answer.text
     assert PASSPHRASE not in answer.text
+    assert "pds_ad.secret" not in answer.text
 
 
 def test_a_form_sent_after_the_vault_has_locked_itself_is_kept(hers, clock):
