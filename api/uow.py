@@ -3,7 +3,7 @@
 `read()` opens a read transaction; `write(job)` runs a short callable in a write transaction and
 returns after COMMIT. On PostgreSQL every job has a transaction of its own. SQLite has one writer,
 so a writer thread of this process runs the jobs that wait in SAVEPOINTs of one `BEGIN IMMEDIATE`
-and commits them together (group commit, at most 256 jobs or 5 ms): one fsync serves many callers.
+and commits them together (group commit, at most 256 jobs): one fsync serves many callers.
 A job's exception rolls back its own savepoint only.
 
 After a failed COMMIT the writer refuses all further work: what the disk holds is not known then.
@@ -24,13 +24,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from pds.errors import ConfigurationError
 from pds.settings import Settings
 
 T = TypeVar("T")
 Job = Callable[[Session], T]
 
 GROUP_JOBS = 256
-GROUP_SECONDS = 0.005
 _STOP = object()
 _SERIALIZATION_FAILURES = ("40001", "40P01")  # serialization failure, deadlock detected
 _ATTEMPTS = 5
@@ -53,14 +53,7 @@ class UnitOfWork:
             self._reader = _sqlite_engine(self._url, "BEGIN", settings.server.threads + 4)
             self._writer: _GroupCommit | None = None
         else:
-            self._reader = create_engine(
-                self._url,
-                pool_size=settings.database.pool_size,
-                max_overflow=settings.database.pool_size,
-                pool_pre_ping=True,
-                # Long prepared statements pay on the hot path; psycopg prepares by itself.
-                connect_args={"prepare_threshold": 2},
-            )
+            self._reader = _postgresql_engine(self._url, settings.database.pool_size)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -102,6 +95,11 @@ class UnitOfWork:
         """The engine that reads; for migrations and checks, not for requests."""
         return self._reader
 
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether a commit failed in a way after which nothing more is written."""
+        return self.is_sqlite and self._writer is not None and self._writer.has_failed
+
     def _group_commit(self) -> _GroupCommit:
         if self._writer is None:
             with self._lock:
@@ -117,18 +115,30 @@ class _GroupCommit:
         self._engine = engine
         self._queue: queue.SimpleQueue[_Waiting | object] = queue.SimpleQueue()
         self._failure: BaseException | None = None
+        self._is_closed = False
+        self._submitting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="pds-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job[T]) -> Future[T]:
         waiting = _Waiting(job)
-        if self._failure is not None:
-            raise RuntimeError("the writer has stopped after a failed commit") from self._failure
-        self._queue.put(waiting)
+        # Under the lock, so that nothing is queued behind a writer that has just stopped.
+        with self._submitting:
+            if self._failure is not None:
+                raise RuntimeError("the writer stopped after a failed commit") from self._failure
+            if self._is_closed:
+                raise RuntimeError("the store is closed")
+            self._queue.put(waiting)
         return waiting.future
 
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None
+
     def close(self) -> None:
-        self._queue.put(_STOP)
+        with self._submitting:
+            self._is_closed = True
+            self._queue.put(_STOP)
         self._thread.join()
         self._engine.dispose()
 
@@ -153,12 +163,19 @@ class _GroupCommit:
             self._commit(group)
 
     def _commit(self, group: list[_Waiting]) -> None:
-        results: list[tuple[_Waiting, Any, BaseException | None]] = []
         try:
-            with self._engine.connect() as connection, connection.begin():
-                results.extend((waiting, *_attempt(connection, waiting.job)) for waiting in group)
+            connection = self._engine.connect()
+            transaction = connection.begin()
+        except DBAPIError as exc:
+            # The store is busy or gone, and nothing was written: these callers may try again.
+            for waiting in group:
+                waiting.future.set_exception(exc)
+            return
+        try:
+            with connection:
+                results = [(waiting, *_attempt(connection, waiting.job)) for waiting in group]
+                transaction.commit()
         except BaseException as exc:  # noqa: BLE001 - every caller must learn of it, whatever it is
-            self._failure = exc
             for waiting in group:
                 waiting.future.set_exception(exc)
             self._refuse_the_rest(exc)
@@ -170,7 +187,8 @@ class _GroupCommit:
                 waiting.future.set_exception(error)
 
     def _refuse_the_rest(self, exc: BaseException) -> None:
-        with suppress(queue.Empty):
+        with self._submitting, suppress(queue.Empty):
+            self._failure = exc
             while True:
                 waiting = self._queue.get_nowait()
                 if isinstance(waiting, _Waiting):
@@ -185,7 +203,8 @@ def _attempt(connection: Connection, job: Job[Any]) -> tuple[Any, BaseException 
         session.flush()
     except Exception as exc:  # noqa: BLE001 - it is handed to the caller, and only that caller
         session.close()
-        savepoint.rollback()
+        if savepoint.is_active:  # a statement that failed has rolled it back already
+            savepoint.rollback()
         return None, exc
     session.close()
     savepoint.commit()
@@ -221,3 +240,19 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _postgresql_engine(url: str, pool_size: int) -> Engine:
+    try:
+        return create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            # Long prepared statements pay on the hot path; psycopg prepares by itself.
+            connect_args={"prepare_threshold": 2},
+        )
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            "PostgreSQL needs its driver: pip install 'personal-data-store[postgresql]'"
+        ) from exc

@@ -7,6 +7,7 @@ checked again, the request spent, keys wrapped, agreement signed, event logged, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from consent import durations, grants, notices, organisations, requests, templates
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
+from consent.formats.errors import FormatError
 from consent.formats.receipt_facts import Obligation as OwedObligation
 from consent.formats.receipt_facts import ReceiptKind, Status
 from consent.grants import GrantKeys, TokenBinding
@@ -49,13 +51,15 @@ from consent.vocabulary import (
 from pds import vaults
 from pds.clock import Clock, from_rfc3339, rfc3339
 from pds.crypto.secrets import TokenSecret
-from pds.errors import ConflictError, Issue, NotFoundError, ValidationFailedError
+from pds.errors import ConflictError, Issue, NotFoundError, PDSError, ValidationFailedError
 from pds.events import EventSink, VaultEvent, VaultRef, vault_stream
 from pds.ids import IdFactory, time_ordered_uuid
 from pds.instance import InstanceKeys
 from pds.keys import OpenVault, VaultKeys, mark_rotation_due, new_key
 from pds.store import Store
 from pds.vaults import next_event_seq
+
+_logger = logging.getLogger(__name__)
 
 AGREEMENT_TYPE = "pds-agreement"
 AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/1"
@@ -350,8 +354,15 @@ class AgreementService:
         due = session.execute(query).all()
         for bucket, agreement_id in due:
             agreement = _lock(session, bucket, agreement_id)
-            if agreement is not None and not AgreementState(agreement.state).is_terminal:
-                self._end(session, agreement, _EXPIRED, now, None, asked_by_person=False)
+            if agreement is None or AgreementState(agreement.state).is_terminal:
+                continue
+            try:
+                with session.begin_nested():
+                    self._end(session, agreement, _EXPIRED, now, None, asked_by_person=False)
+            except (PDSError, FormatError) as exc:
+                # One broken agreement must not keep the others from ending; it opens nothing
+                # meanwhile, since every read looks at the clock.
+                _logger.error("agreement %s cannot be ended: %s", agreement_id, type(exc).__name__)  # noqa: TRY400 - the trace may quote data
         return len(due)
 
     def _draft(

@@ -14,15 +14,6 @@ from tests.support.stores import STORES, Stores
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
-def pytest_configure(config):
-    """Let pass what `api.uow` provokes when a statement of a job fails on SQLite.
-
-    The session has rolled the job's savepoint back already as the unit of work does it again.
-    """
-    harmless = "ignore:nested transaction already deassociated:sqlalchemy.exc.SAWarning"
-    config.addinivalue_line("filterwarnings", harmless)
-
-
 def pytest_collection_modifyitems(config, items):
     """Leave out what needs a program that is not here; with PDS_REQUIRE_ALL=1, fail."""
     missing = needs.missing()

@@ -20,8 +20,12 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
     """Answer 200 if the store answers, else 503."""
+    uow = wiring().uow
     try:
-        with wiring().uow.read() as session:
+        if uow.has_failed:
+            # What the disk holds is not known after a failed commit: start again.
+            return jsonify({"status": "a commit failed; restart the server"}), 503
+        with uow.read() as session:
             session.execute(text("SELECT 1"))
     except SQLAlchemyError:
         return jsonify({"status": "the store does not answer"}), 503

@@ -31,8 +31,6 @@ PERMISSIVE = {
 WEAK_COPYLEFT = {
     "certifi": "MPL-2.0: a list of certificates",
     "orjson": "MPL-2.0 AND (Apache-2.0 OR MIT): files of its own stay under MPL",
-    "psycopg": "LGPL-3.0-only: the PostgreSQL driver, imported dynamically",
-    "psycopg-binary": "LGPL-3.0-only: as psycopg",
 }
 
 
