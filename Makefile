@@ -77,8 +77,8 @@ test: $(STAMP) programs crm ## Run every test that this machine can run
 test-all: $(STAMP) ## As test, but a missing program fails the run
 	PDS_REQUIRE_ALL=1 $(MAKE) test
 
-coverage: $(STAMP) programs crm ## As test, and print what of pds and consent no test reached
-	$(PYTEST) --cov --cov-report= $(ARGS)
+coverage: $(STAMP) ## As test, and print what of pds and consent no test reached
+	$(MAKE) test ARGS='--cov --cov-report= $(ARGS)'
 	$(BIN)/coverage report --include='pds/*,consent/*' --skip-covered
 
 docs: $(STAMP) ## Execute the examples of the documents and check their links
