@@ -1,0 +1,77 @@
+"""A server process whose next write is held until it is told to go on.
+
+    python -m tests.drills.held_reader INSTANCE < request.json
+
+Reads one request as JSON from standard input, passes it through the whole WSGI application, and
+holds it at the first write job after everything was decided: it says `held`, waits for a line,
+lets the write happen, and prints the answer as JSON. Production code is not changed: the hold is
+this process's own `UnitOfWork.write`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from api.app import create_app
+from api.uow import UnitOfWork
+from api.wiring import wire
+from pds import settings as settings_module
+
+
+class HeldUnitOfWork:
+    """Holds the first write; everything else is the real one's."""
+
+    def __init__(self, real):
+        self._real = real
+        self._held = False
+
+    def write(self, job):
+        if not self._held:
+            self._held = True
+            tell({"held": True})
+            sys.stdin.readline()
+        return self._real.write(job)
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
+class FrozenClock:
+    """Tells the instant at which the proof was made."""
+
+    def __init__(self, instant):
+        self._instant = instant
+
+    def now(self):
+        return self._instant
+
+
+def tell(message):
+    """Write one line of JSON."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main(instance):
+    """Serve one request, held."""
+    request = json.loads(sys.stdin.readline())
+    clock = FrozenClock(datetime.fromisoformat(request["now"]))
+    services = wire(settings_module.load(Path(instance), {}), clock=clock)
+    services = replace(services, uow=HeldUnitOfWork(services.uow))
+    assert isinstance(services.uow._real, UnitOfWork)
+    transport = httpx.WSGITransport(app=create_app(services))
+    with httpx.Client(transport=transport) as http:
+        answer = http.request(
+            request["method"], request["url"], headers=request["headers"], json=request.get("body")
+        )
+    tell({"status": answer.status_code, "body": answer.text})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

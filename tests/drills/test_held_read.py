@@ -1,0 +1,172 @@
+"""A withdrawal that was acknowledged wins over every read that was not (P-7, SEC-S25, SEC-S74).
+
+A read is held in another process between its decision and its commit, and the withdrawal happens
+in this one: two processes that share nothing but the store.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from consent import organisations
+from consent.models import Event
+from consent.vocabulary import Standing
+from pds.models import Deposit
+
+EMAIL, CANARY = "contact.email", "canary@example.com"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def connected(world):
+    aysel, shop = world.person(), world.organisation()
+    aysel.save("contact", email=CANARY)
+    template = shop.publish(required=[EMAIL], actions=["read", "write"])
+    return world.connect(aysel, shop, template, ask={"actions": ["read", "write"]})
+
+
+@contextmanager
+def held(world, connected, method="GET", path="/v1/records", body=None):
+    """Start a request in another process; it is held when this returns."""
+    client, url = connected.organisation.client, world.url(path)
+    proof = client.proof(method, url, access_token=connected.access_token)
+    request = {
+        "method": method,
+        "url": url,
+        "headers": {"Authorization": f"DPoP {connected.access_token}", "DPoP": proof},
+        "body": body,
+        "now": world.services.clock.now().isoformat(),
+    }
+    command = [sys.executable, "-m", "tests.drills.held_reader", world.store.settings.instance]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        tell(process, request)
+        assert hear(process) == {"held": True}
+        yield process
+
+
+def tell(process, message):
+    process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.flush()
+
+
+def hear(process):
+    return json.loads(process.stdout.readline())
+
+
+def let_go(process):
+    tell(process, "go on")
+    return hear(process)
+
+
+def names(world):
+    with world.services.uow.read() as session:
+        query = select(Event.name).where(Event.stream.startswith("g.")).order_by(Event.seq)
+        return list(session.scalars(query))
+
+
+def test_a_read_that_nothing_interrupts_is_delivered(world, connected):
+    """The hold itself changes nothing: without this the tests below would prove nothing."""
+    with held(world, connected) as process:
+        answer = let_go(process)
+
+    assert answer["status"] == 200
+    assert CANARY in answer["body"]
+
+
+def test_a_read_held_while_consent_is_withdrawn_delivers_nothing(world, connected):
+    """P-7: decided on before, committed after: thrown away, and refused in the log."""
+    with held(world, connected) as process:
+        connected.withdraw()
+        answer = let_go(process)
+
+    assert answer["status"] in {403, 409}
+    assert CANARY not in answer["body"]
+    assert names(world)[-2:] == ["consent.withdrawn", "data.read_denied"]
+    assert "data.read" not in names(world)
+
+
+def test_a_read_held_while_its_organisation_is_suspended_delivers_nothing(world, connected):
+    """P-8, P-30."""
+    with held(world, connected) as process:
+        world.services.uow.write(
+            lambda session: organisations.set_standing(
+                session, connected.organisation.id, Standing.SUSPENDED
+            )
+        )
+        answer = let_go(process)
+
+    assert answer["status"] in {403, 409}
+    assert CANARY not in answer["body"]
+    assert "data.read" not in names(world)
+
+
+def test_a_read_held_while_its_last_fetch_is_used_delivers_nothing(world):
+    """P-10: two at once do not get one more than was agreed."""
+    aysel, shop = world.person(), world.organisation()
+    aysel.save("contact", email=CANARY)
+    template = shop.publish(required=[EMAIL], access={"mode": "periodic", "fetches_per_day": 1})
+    connected = world.connect(aysel, shop, template)
+
+    with held(world, connected) as process:
+        assert connected.get("/v1/records").status_code == 200
+        answer = let_go(process)
+
+    assert answer["status"] in {409, 429}
+    assert CANARY not in answer["body"]
+
+
+def test_a_deposit_held_while_consent_is_withdrawn_is_not_taken_in(world, connected):
+    body = {"document_id": "1", "data": {"email": "other@example.com"}}
+    with held(world, connected, "POST", "/v1/records/contact", body) as process:
+        connected.withdraw()
+        answer = let_go(process)
+
+    assert answer["status"] in {403, 409}
+    with world.services.uow.read() as session:
+        assert session.scalars(select(Deposit)).all() == []
+
+
+def test_no_read_is_acknowledged_after_the_withdrawal_was(world, connected):
+    """REL-R5: 32 threads read while one withdraws; the log is the order of what happened."""
+    acknowledged_after = []
+    withdrawn = []
+
+    def read(_number):
+        told = []
+        for _ in range(3):
+            began_after = bool(withdrawn)
+            answer = connected.get("/v1/records")
+            told.append(answer)
+            if began_after and answer.status_code == 200:
+                acknowledged_after.append(answer)
+        return told
+
+    def withdraw():
+        connected.withdraw()
+        withdrawn.append(True)
+
+    with ThreadPoolExecutor(33) as pool:
+        reads = [pool.submit(read, number) for number in range(16)]
+        ending = pool.submit(withdraw)
+        reads += [pool.submit(read, number) for number in range(16)]
+        ending.result()
+        answers = [answer for one in reads for answer in one.result()]
+
+    assert acknowledged_after == []
+    logged = names(world)
+    end = logged.index("consent.withdrawn")
+    assert "data.read" not in logged[end:]
+    delivered = [answer for answer in answers if answer.status_code == 200]
+    assert len(delivered) == logged.count("data.read")
+    assert {answer.status_code for answer in answers} <= {200, 403, 409}
+    assert all(CANARY not in answer.text for answer in answers if answer.status_code != 200)
