@@ -75,6 +75,13 @@ def _crm(stack: ExitStack, say: Callable[[str], None]) -> tryton.TrytonDatabase:
     cache = tryton.default_cache(Path.cwd())
     if not tryton.is_prepared(cache):
         say("Installing Tryton, a real CRM, into .cache/tryton (once, a minute or two) …")
+    try:
+        tryton.prepare(cache)
+    except CalledProcessError as exc:
+        raise click.ClickException(
+            "Tryton could not be installed. It comes from the Python package index, so the first"
+            " run needs a network; after that none is used."
+        ) from exc
     running = stack.enter_context(tryton.running(cache))
     say("Tryton runs")
     return running.database
