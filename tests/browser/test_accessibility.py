@@ -1,0 +1,154 @@
+"""Every page, in both languages, on a phone and a desk, in light and dark (UI-18 to UI-23).
+
+axe-core finds no violation of WCAG 2.2 AA nor of its best practices, nothing is wider than the
+window, and nothing that can be pressed is smaller than 24 pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import sign_in
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CHECK = """
+async (tags) => {
+  const found = await axe.run(document, {runOnly: {type: "tag", values: tags}});
+  const told = (node) => node.target.join(" ") + " " + node.failureSummary;
+  return found.violations.map((one) => one.id + ": " + one.nodes.map(told).join("; "));
+}
+"""
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Links in running text are excepted (WCAG 2.5.8), what is hidden from sight has no size.
+SMALL_TARGETS = """
+() => [...document.querySelectorAll("button, [role=button], nav a, select, input")]
+  .filter((each) => each.checkVisibility() && !each.closest(".sr-only") && each.type !== "hidden")
+  .filter((each) => {
+    const target = each.closest("label") ?? each;
+    const box = target.getBoundingClientRect();
+    return box.width < 24 || box.height < 24;
+  })
+  .map((each) => each.outerHTML.slice(0, 120))
+"""
+PUBLIC = [
+    "/",
+    "/sign-up",
+    "/sign-in",
+    "/recover",
+    "/help",
+    "/organisation",
+    "/auditor",
+    "/docs/errors",
+    "/docs/errors/consent-withdrawn",
+    "/nowhere",
+    "/oauth/authorize",
+]
+
+
+def pages_of(served):
+    """Return the pages of someone who is signed in and has unlocked."""
+    return [
+        "/vault",
+        "/vault?q=aysel",
+        "/vault?q=nothing-like-it",
+        "/vault/contact",
+        "/vault/bookmarks",
+        "/vault/products/new",
+        "/vault/address_book/new",
+        "/vault/preferences/new",
+        f"/vault/contact/{served.record}",
+        f"/vault/contact/{served.record}/delete",
+        "/imports",
+        "/connections",
+        "/connections?q=nothing-like-it",
+        "/connections/history",
+        "/connections/stop-all",
+        f"/connections/{served.agreement}",
+        f"/connections/{served.agreement}/stop",
+        f"/connections/{served.stopped}",
+        "/receipts",
+        f"/notices/{served.notice}",
+        "/activity",
+        "/settings",
+        served.ask(),
+        served.ask(served.sensitive),
+    ]
+
+
+def look(page, problems, path=None):
+    """Check the page that is open, or the one at `path`."""
+    if path is not None:
+        page.goto(path)
+    page.evaluate(AXE)
+    where = path or page.url
+    problems += [f"{where}: {found}" for found in page.evaluate(CHECK, RULES)]
+    problems += [f"{where}: too small: {found}" for found in page.evaluate(SMALL_TARGETS)]
+    if page.evaluate(TOO_WIDE) > 0:
+        problems.append(f"{where}: wider than the window")
+
+
+@pytest.mark.parametrize("language", ["az", "en"])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_is_accessible(served, open_page, language, colours, width):
+    """UI-18, UI-20, UI-23, CUX-15"""
+    page = open_page(
+        viewport={"width": width, "height": 800}, color_scheme=colours, locale=language
+    )
+    problems = []
+    for path in PUBLIC:
+        look(page, problems, path)
+    sign_in(page)
+    if page.locator("html").get_attribute("lang") != language:
+        page.click(f"button[name=locale][value={language}]")
+    for path in pages_of(served):
+        look(page, problems, path)
+        assert page.locator("html").get_attribute("lang") == language
+    page.goto("/receipts")
+    look(page, problems, page.get_attribute('main a[href^="/receipts/"]', "href"))
+    page.goto("/vault/contact/new")
+    page.click("main form[method=post] button")
+    look(page, problems)
+    page.click('form[action="/lock"] button')
+    for path in ("/unlock", "/connections", "/activity"):
+        look(page, problems, path)
+
+    assert problems == []
+
+
+def test_a_mistake_takes_the_reader_to_the_summary_and_on_to_the_field(open_page):
+    """UI-19"""
+    page = open_page(locale="en")
+    page.goto("/sign-up")
+    page.fill("#login", "somebody new")
+    page.fill("#passphrase", "too short")
+    page.click("main form button")
+
+    assert page.evaluate("document.activeElement.id") == "error-summary"
+    page.click("#error-summary a")
+    assert page.evaluate("document.activeElement.id") == "passphrase"
+
+
+def test_the_keyboard_reaches_the_content_first(open_page):
+    """UI-20"""
+    page = open_page(locale="en")
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_a_receipt_prints_on_one_page(open_page):
+    """UI-22"""
+    page = open_page(locale="en")
+    sign_in(page)
+    page.goto("/receipts")
+    page.goto(page.get_attribute('main a[href^="/receipts/"]', "href"))
+    page.emulate_media(media="print")
+
+    assert not page.locator("header.bar").is_visible()
+    assert page.pdf(format="A4").count(b"/Type /Page\n") == 1
