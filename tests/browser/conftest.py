@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from playwright.sync_api import sync_playwright
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pds.records import Draft
 from tests.support.stores import Store
@@ -27,6 +27,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/browser/" in item.nodeid:
             item.add_marker("browser")
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing of each request: a failing test has enough to say."""
+
+    def log_request(self, *_args):
+        """Say nothing."""
 
 
 @dataclass
@@ -57,7 +64,7 @@ def served(stores):
     """Serve a world on a free port of this machine."""
     with ExitStack() as stack:
         store = stack.enter_context(stores.migrated("sqlite"))
-        server = make_server("127.0.0.1", 0, app=None, threaded=True)
+        server = make_server("127.0.0.1", 0, app=None, threaded=True, request_handler=_Quiet)
         stack.callback(server.server_close)
         url = f"http://127.0.0.1:{server.server_port}"
         settings = replace(store.settings, server=replace(store.settings.server, issuer=url))

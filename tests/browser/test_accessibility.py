@@ -41,6 +41,7 @@ PUBLIC = [
     "/help",
     "/organisation",
     "/auditor",
+    "/docs",
     "/docs/errors",
     "/docs/errors/consent-withdrawn",
     "/nowhere",
@@ -116,7 +117,7 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
     for path in ("/unlock", "/connections", "/activity"):
         look(page, problems, path)
 
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 def test_a_mistake_takes_the_reader_to_the_summary_and_on_to_the_field(open_page):
