@@ -45,6 +45,9 @@ from pds.throttling import count, forget, throttle_key
 
 LOGIN_CHARACTERS = range(3, 65)
 _SLOT_WAIT_SECONDS = 10
+# Bounds the work for what cannot be right. Well above the longest passphrase, however a keyboard
+# composes its letters: of one that can be right nothing is cut off.
+_STRETCHED_CHARACTERS = 4 * passphrases.MOST_CHARACTERS + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +320,7 @@ class AccountService:
     ) -> UnlockKeys:
         with self._slot():
             return stretching.from_passphrase(
-                passphrase[: passphrases.MOST_CHARACTERS],
+                passphrase[:_STRETCHED_CHARACTERS],
                 salt=salt,
                 parameters=parameters,
                 pepper=self.keys.peppers[pepper_version],
