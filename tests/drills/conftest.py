@@ -26,7 +26,8 @@ def world(store, clock):
 def write_settings(settings):
     """Write `pds.toml`, as `pds init` does."""
     text = (
-        f"[server]\nissuer = {json.dumps(settings.server.issuer)}\ninsecure_loopback = true\n"
+        f"[server]\nissuer = {json.dumps(settings.server.issuer)}\n"
+        f"port = {settings.server.port}\ninsecure_loopback = true\n"
         f"[database]\nurl = {json.dumps(settings.database.url)}\n"
         "[vault]\nargon2_memory_kib = 47104\nargon2_passes = 1\nargon2_lanes = 1\n"
     )
