@@ -57,8 +57,7 @@ def serve(instance: Path, *, port: int | None, workers: int | None, with_worker:
 def load_app(instance: Path, *, with_worker: bool) -> Flask:
     """Make the application of one server process."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    # A core dump would hold keys (P-20).
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _forbid_core_dumps()
     services = wire(settings_module.load(instance))
     if with_worker:
         Worker(services).start()
@@ -67,6 +66,7 @@ def load_app(instance: Path, *, with_worker: bool) -> Flask:
 
 def work(instance: Path) -> None:
     """Do the background work of an instance until the process is told to stop."""
+    _forbid_core_dumps()
     services = wire(settings_module.load(instance))
     schema.require_head(services.uow.engine)
     worker = Worker(services)
@@ -77,6 +77,11 @@ def work(instance: Path) -> None:
     stopping.wait()
     worker.stop()
     services.uow.close()
+
+
+def _forbid_core_dumps() -> None:
+    # A core dump would hold keys (P-20).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _load(load: Callable[[], Flask], *_: Any) -> Flask:  # noqa: ANN401 - granian names its target

@@ -18,6 +18,7 @@ from api.oauth.tokens import TokenService
 from api.uow import UnitOfWork
 from consent.agreements import AgreementService
 from consent.custody import CustodyService
+from consent.endings import EndingService
 from consent.formats.note import Signer
 from consent.log.entries import EventLog
 from consent.log.vaults import VaultLog
@@ -52,6 +53,7 @@ class Wiring:
     accounts: AccountService
     sessions: SessionService
     agreements: AgreementService
+    endings: EndingService
     custody: CustodyService
     obligations: ObligationService
     log_signer: Signer
@@ -110,7 +112,8 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     )
     slots = threading.Semaphore(settings.vault.argon2_slots)
     store: Store = uow
-    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts)
+    endings = EndingService(store, keys, ids, clock, log, receipts)
+    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts, endings)
     tokens = TokenService(store, settings, keys, ids, clock, log)
     oauth = build_oauth(store, settings, ids, clock, tokens)
     return Wiring(
@@ -124,6 +127,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         agreements=agreements,
+        endings=endings,
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
         log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),

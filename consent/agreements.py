@@ -1,44 +1,40 @@
-"""Decisions and ends: what makes an agreement, and what undoes it.
+"""Decisions: what makes an agreement (`consent.endings` undoes it).
 
 `allow` and `refuse` are the only way to a consent row, and each is one transaction: the notice is
 checked again, the request spent, keys wrapped, agreement signed, event logged, receipt issued.
-`withdraw` and `expire` need no vault key (TAK-41): they take keys away.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import durations, grants, notices, organisations, requests, templates
+from consent.acts import announce, record_act
+from consent.endings import EndingService
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
-from consent.formats.errors import FormatError
-from consent.formats.receipt_facts import Obligation as OwedObligation
-from consent.formats.receipt_facts import ReceiptKind, Status
+from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
 from consent.log.entries import EntryRef, EventLog, SealedPrivate, grant_stream, seal_private
 from consent.models import (
     Agreement,
     AgreementVersion,
     Connection,
-    ConsentEvent,
-    FeedPending,
     Grant,
-    Obligation,
     Request,
 )
 from consent.notices import Ask
 from consent.policy import Terms
-from consent.receipts import ReceiptIssuer, Subject, history, status
+from consent.receipts import ReceiptIssuer, Subject, status
 from consent.vocabulary import (
     Action,
     Actor,
@@ -49,13 +45,13 @@ from consent.vocabulary import (
     RequestState,
 )
 from pds import vaults
-from pds.clock import Clock, from_rfc3339, rfc3339
+from pds.clock import Clock, rfc3339
 from pds.crypto.secrets import TokenSecret
-from pds.errors import ConflictError, Issue, NotFoundError, PDSError, ValidationFailedError
+from pds.errors import Issue, ValidationFailedError
 from pds.events import EventSink, VaultEvent, VaultRef, vault_stream
-from pds.ids import IdFactory, time_ordered_uuid
+from pds.ids import IdFactory
 from pds.instance import InstanceKeys
-from pds.keys import OpenVault, VaultKeys, mark_rotation_due, new_key
+from pds.keys import OpenVault, new_key
 from pds.store import Store
 from pds.vaults import next_event_seq
 
@@ -107,7 +103,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class AgreementService:
-    """Makes and ends agreements."""
+    """Shows requests and takes decisions."""
 
     store: Store
     keys: InstanceKeys
@@ -116,6 +112,7 @@ class AgreementService:
     log: EventLog
     sink: EventSink
     receipts: ReceiptIssuer
+    endings: EndingService
 
     def show(
         self,
@@ -241,7 +238,13 @@ class AgreementService:
                 vault_id=vault.id,
                 now=now,
             )
-            _feed(session, vault.bucket, ask.template.organisation_id, connection_id, now)
+            announce(
+                session,
+                vault.bucket,
+                organisation_id=ask.template.organisation_id,
+                connection_id=connection_id,
+                now=now,
+            )
             return Decided(grant.agreement_id, grant.id, receipt_id)
 
         return self.store.write(job)
@@ -314,56 +317,6 @@ class AgreementService:
             )
 
         return self.store.write(job)
-
-    def withdraw(self, vault: VaultRef, agreement_id: UUID, *, request_deletion: bool) -> None:
-        """Stop sharing (GDPR Art. 7(3)); repeating it changes nothing.
-
-        Effective with this method's return: no read is acknowledged after it (P-7). Needs no
-        vault key.
-
-        Raises:
-            NotFoundError: the vault has no such agreement.
-        """
-        now = self.clock.now()
-        private = seal_private(
-            {"vault": str(vault.id), "deletion_requested": request_deletion},
-            audit_public_key=vault.audit_public_key,
-        )
-
-        def job(session: Session) -> None:
-            agreement = _lock(session, vault.bucket, agreement_id)
-            if agreement is None or agreement.vault_id != vault.id:
-                raise NotFoundError
-            if not AgreementState(agreement.state).is_terminal:
-                self._end(
-                    session, agreement, _WITHDRAWN, now, private, asked_by_person=request_deletion
-                )
-
-        self.store.write(job)
-
-    def expire_due(self, session: Session, *, now: datetime, limit: int = 100) -> int:
-        """End agreements whose time has come; returns how many. For the worker's write jobs."""
-        query = (
-            select(Agreement.bucket, Agreement.id)
-            .where(
-                Agreement.state.in_([AgreementState.ACTIVE, AgreementState.SUSPENDED]),
-                Agreement.expires_at <= now,
-            )
-            .limit(limit)
-        )
-        due = session.execute(query).all()
-        for bucket, agreement_id in due:
-            agreement = _lock(session, bucket, agreement_id)
-            if agreement is None or AgreementState(agreement.state).is_terminal:
-                continue
-            try:
-                with session.begin_nested():
-                    self._end(session, agreement, _EXPIRED, now, None, asked_by_person=False)
-            except (PDSError, FormatError) as exc:
-                # One broken agreement must not keep the others from ending; it opens nothing
-                # meanwhile, since every read looks at the clock.
-                _logger.error("agreement %s cannot be ended: %s", agreement_id, type(exc).__name__)  # noqa: TRY400 - the trace may quote data
-        return len(due)
 
     def _draft(
         self, vault: VaultRef, open_vault: OpenVault, ask: Ask, choice: Choice, now: datetime
@@ -477,10 +430,8 @@ class AgreementService:
             )
             return connection_id, None
         superseded = found.agreement_id  # before the update below changes it
-        previous = _lock(session, vault.bucket, superseded)
-        if previous is not None and not AgreementState(previous.state).is_terminal:
-            # At most one agreement of a connection lives (P-29): the new one replaces it.
-            self._end(session, previous, _REPLACED, now, None, asked_by_person=False)
+        # At most one agreement of a connection lives (P-29): the new one replaces it.
+        self.endings.replace(session, vault.bucket, superseded, now=now)
         session.execute(
             update(Connection)
             .where(Connection.bucket == vault.bucket, Connection.id == found.id)
@@ -564,121 +515,15 @@ class AgreementService:
             purpose=draft.terms.purpose,
             agreement_sha256=draft.sha256,
         )
-        _consent_event(session, grant, ConsentStatus.GIVEN, Actor.INDIVIDUAL, entry, now)
-        return grant, entry
-
-    def _end(
-        self,
-        session: Session,
-        agreement: Agreement,
-        ending: _Ending,
-        now: datetime,
-        private: SealedPrivate | None,
-        *,
-        asked_by_person: bool,
-    ) -> None:
-        """End an agreement whose row is locked, with all its grants (CM-9)."""
-        vault = VaultKeys(self.keys.deployment, agreement.bucket, agreement.vault_id)
-        session.execute(
-            update(Agreement)
-            .where(Agreement.bucket == agreement.bucket, Agreement.id == agreement.id)
-            .values(state=ending.state.value, ended_at=now, ended_by=ending.actor.value)
-        )
-        version = _version(session, agreement)
-        document: Any = canonical.parse(version.document)
-        collections = sorted({name.partition(".")[0] for name in document["attributes"]})
-        owed = self._owe(session, agreement, document, ending, now, asked_by_person)
-        for grant in grants.live_of_agreement(session, agreement.bucket, agreement.id):
-            grants.end(session, vault, grant, ending.grant_state)
-            seq = grants.next_seq(session, grant.bucket, grant.id)
-            entry = self.log.append(
-                session,
-                bucket=grant.bucket,
-                stream=grant_stream(grant.id),
-                seq=seq,
-                name=ending.event,
-                at=now,
-                private=private,
-                vault_id=grant.vault_id,
-                grant_id=grant.id,
-                client=grant.client_id,
-                collections=collections,
-                purpose=document["purpose"],
-                agreement_sha256=version.sha256,
-            )
-            _consent_event(session, grant, ending.status, ending.actor, entry, now)
-            self._receipt_of_end(session, agreement, version, document, grant, entry, owed, now)
-        # Whoever copied the database before this holds old wraps: new writes get new keys
-        # (TAK-43).
-        mark_rotation_due(session, agreement.bucket, agreement.vault_id, collections)
-        _feed(session, agreement.bucket, agreement.organisation_id, agreement.connection_id, now)
-
-    def _owe(  # noqa: PLR0917 - one step of `_end`, private
-        self,
-        session: Session,
-        agreement: Agreement,
-        document: Mapping[str, Any],
-        ending: _Ending,
-        now: datetime,
-        asked_by_person: bool,  # noqa: FBT001 - as above
-    ) -> list[OwedObligation]:
-        if not ending.deletes:
-            return []
-        notice = notices.find(session, document["notice_sha256"])
-        keeps = durations.parse(notice["retention"]["after_end"])
-        within = min(keeps, _DELETION_WITHIN) if asked_by_person else keeps
-        session.execute(
-            insert(Obligation).values(
-                bucket=agreement.bucket,
-                id=self.ids.new(agreement.bucket),
-                vault_id=agreement.vault_id,
-                organisation_id=agreement.organisation_id,
-                agreement_id=agreement.id,
-                connection_id=agreement.connection_id,
-                kind="delete",
-                state="due",
-                asked_by_person=asked_by_person,
-                due_at=now + within,
-                created_at=now,
-            )
-        )
-        return [OwedObligation(kind="delete", due_at=rfc3339(now + within), state="due")]
-
-    def _receipt_of_end(  # noqa: PLR0917 - one step of `_end`, private
-        self,
-        session: Session,
-        agreement: Agreement,
-        version: AgreementVersion,
-        document: Mapping[str, Any],
-        grant: Grant,
-        entry: EntryRef,
-        owed: Sequence[OwedObligation],
-        now: datetime,
-    ) -> None:
-        request = session.get(Request, (agreement.bucket, agreement.request_id))
-        shown_at = request.seen_at if request else from_rfc3339(document["starts_at"])
-        subject = Subject(
-            document=document,
-            notice=notices.find(session, version.notice_sha256),
-            notice_sha256=version.notice_sha256,
-            shown_at=shown_at,
-            record_id=agreement.id,
-            request_id=agreement.request_id,
-            agreement_id=agreement.id,
-            agreement_sha256=version.sha256,
-            grant_ids=[grant.id],
-            supersedes=agreement.supersedes,
-        )
-        self.receipts.issue(
+        record_act(
             session,
-            subject,
-            _statuses(history(session, agreement.bucket, agreement.id), document["duration"]),
-            entry,
-            bucket=agreement.bucket,
-            vault_id=agreement.vault_id,
+            grant,
+            consent_status=ConsentStatus.GIVEN,
+            actor=Actor.INDIVIDUAL,
+            entry=entry,
             now=now,
-            obligations=owed,
         )
+        return grant, entry
 
     def _subject(
         self,
@@ -707,48 +552,6 @@ class AgreementService:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """One way for an agreement to end, in the words of each of the four objects."""
-
-    state: AgreementState
-    grant_state: GrantState
-    status: ConsentStatus
-    event: EventName
-    actor: Actor
-    deletes: bool = field(default=True)  # whether the organisation owes deletion
-
-
-_WITHDRAWN = _Ending(
-    AgreementState.WITHDRAWN,
-    GrantState.REVOKED,
-    ConsentStatus.WITHDRAWN,
-    EventName.CONSENT_WITHDRAWN,
-    Actor.INDIVIDUAL,
-)
-_EXPIRED = _Ending(
-    AgreementState.EXPIRED,
-    GrantState.EXPIRED,
-    ConsentStatus.EXPIRED,
-    EventName.CONSENT_EXPIRED,
-    Actor.CLOCK,
-)
-_REPLACED = _Ending(
-    AgreementState.TERMINATED,
-    GrantState.REVOKED,
-    ConsentStatus.REVOKED,
-    EventName.CONSENT_TERMINATED,
-    Actor.INDIVIDUAL,
-    deletes=False,
-)
-_RECEIPT_KINDS = {
-    ConsentStatus.GIVEN: ReceiptKind.GIVEN,
-    ConsentStatus.WITHDRAWN: ReceiptKind.WITHDRAWN,
-    ConsentStatus.EXPIRED: ReceiptKind.EXPIRED,
-    ConsentStatus.REVOKED: ReceiptKind.TERMINATED,
-}
-
-
 def _chosen(ask: Ask, choice: Choice) -> list[str]:
     if not choice.optional <= set(ask.optional):
         raise ValidationFailedError(
@@ -764,71 +567,3 @@ def _chosen(ask: Ask, choice: Choice) -> list[str]:
             [Issue("attributes", "nothing_chosen", "Tick at least one item, or refuse.")]
         )
     return chosen
-
-
-def _lock(session: Session, bucket: int, agreement_id: UUID) -> Agreement | None:
-    query = (
-        select(Agreement)
-        .where(Agreement.bucket == bucket, Agreement.id == agreement_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return session.scalars(query).one_or_none()
-
-
-def _version(session: Session, agreement: Agreement) -> AgreementVersion:
-    found = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
-    if found is None:
-        raise ConflictError("an agreement without its text")
-    return found
-
-
-def _consent_event(  # noqa: PLR0917 - one row, private
-    session: Session,
-    grant: Grant,
-    consent_status: ConsentStatus,
-    actor: Actor,
-    entry: EntryRef,
-    now: datetime,
-) -> None:
-    last = session.execute(
-        select(func.max(ConsentEvent.seq)).where(
-            ConsentEvent.bucket == grant.bucket, ConsentEvent.agreement_id == grant.agreement_id
-        )
-    ).scalar_one()
-    session.execute(
-        insert(ConsentEvent).values(
-            bucket=grant.bucket,
-            agreement_id=grant.agreement_id,
-            seq=(last or 0) + 1,
-            status=consent_status.value,
-            agreement_version=grant.agreement_version,
-            at=now,
-            actor=actor.value,
-            stream=entry.stream,
-            stream_seq=entry.seq,
-        )
-    )
-
-
-def _statuses(events: Sequence[ConsentEvent], duration: str) -> list[Status]:
-    found = []
-    for event in events:
-        kind = _RECEIPT_KINDS[ConsentStatus(event.status)]
-        given = duration if kind is ReceiptKind.GIVEN else None
-        found.append(status(event.seq, kind, at=event.at, by=event.actor, duration=given))
-    return found
-
-
-def _feed(
-    session: Session, bucket: int, organisation_id: UUID, connection_id: UUID, now: datetime
-) -> None:
-    session.execute(
-        insert(FeedPending).values(
-            bucket=bucket,
-            id=time_ordered_uuid(now),
-            organisation_id=organisation_id,
-            connection_id=connection_id,
-            kind="consent",
-        )
-    )

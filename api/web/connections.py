@@ -113,7 +113,7 @@ def stop(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Stop sharing; it has stopped when this answers (CUX-39)."""
     if "confirm" not in request.form:
         return guards.see_other(f"/connections/{agreement_id}/stop")
-    wiring().agreements.withdraw(
+    wiring().endings.withdraw(
         visitor.vault, agreement_id, request_deletion="request_deletion" in request.form
     )
     flashes.put("stopped")
@@ -139,7 +139,7 @@ def stop_all(visitor: Visitor) -> ResponseReturnValue:
         return guards.see_other("/connections/stop-all")
     for view in _views(visitor, services.clock.now()):
         if view.is_current:
-            services.agreements.withdraw(
+            services.endings.withdraw(
                 visitor.vault,
                 view.agreement_id,
                 request_deletion="request_deletion" in request.form,

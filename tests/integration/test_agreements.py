@@ -332,12 +332,12 @@ def test_nobody_ends_anothers_agreement(world, aysel, shop, template):
     """SEC-S23: one's own vault, an id of another: as if it were not there."""
     connected = world.connect(aysel, shop, template)
     leyla = world.person("leyla")
-    agreements, vault = world.services.agreements, leyla.visitor.vault
+    endings, vault = world.services.endings, leyla.visitor.vault
 
     with pytest.raises(NotFoundError):
-        agreements.withdraw(vault, connected.agreement_id, request_deletion=True)
+        endings.withdraw(vault, connected.agreement_id, request_deletion=True)
     with pytest.raises(NotFoundError):
-        agreements.withdraw(vault, uuid4(), request_deletion=True)
+        endings.withdraw(vault, uuid4(), request_deletion=True)
 
     assert rows(world, Agreement)[0].state == "active"
 
@@ -358,7 +358,7 @@ def test_an_agreement_expires_to_the_second_and_its_end_is_recorded(
     assert answer.json()["type"].endswith("/consent-expired")
     services = world.services
     for _ in range(2):
-        services.uow.write(lambda s: services.agreements.expire_due(s, now=services.clock.now()))
+        services.uow.write(lambda s: services.endings.expire_due(s, now=services.clock.now()))
 
     (agreement,), (grant,) = rows(world, Agreement), rows(world, Grant)
     assert (agreement.state, agreement.ended_by, grant.state) == ("expired", "clock", "expired")

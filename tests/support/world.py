@@ -174,7 +174,7 @@ class Connected:
     def withdraw(self, *, request_deletion=True):
         """Stop sharing."""
         vault = self.person.visitor.vault
-        self.person.world.services.agreements.withdraw(
+        self.person.world.services.endings.withdraw(
             vault, self.agreement_id, request_deletion=request_deletion
         )
 
