@@ -13,6 +13,7 @@ from api.oauth import views as oauth
 from api.resources import audit, authentication, documentation, grants, health, organisations
 from api.resources import log as log_pages
 from api.resources.reading import CursorExpiredError, DeniedError
+from api.web import pages
 from api.web.uploads import InMemoryRequest
 from api.wiring import EXTENSION, Wiring
 from pds import __version__
@@ -77,4 +78,6 @@ def _last_resort(error: Exception) -> Response:
         trace = trace.tb_next
     where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
     _logger.error("%s %s: %s at %s", request.method, request.endpoint, type(error).__name__, where)
+    if (request.blueprint or "").startswith("web."):
+        return pages.page("error.html", 500, status=500)
     return problems.problem("internal")

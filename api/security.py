@@ -49,6 +49,9 @@ def csrf_token(selector: bytes) -> str:
 
 def form_is_genuine(selector: bytes, given: str) -> bool:
     """Tell whether a form comes from one of our pages: its token, and where it was sent from."""
+    # compare_digest takes text in ASCII only.
+    if not given.isascii():
+        return False
     return hmac.compare_digest(csrf_token(selector), given) and _same_origin()
 
 
