@@ -78,7 +78,10 @@ _SHAPE: dict[str, Any] = {
                 "fetches_per_day": {"type": "integer", "minimum": 1, "maximum": 1440},
             },
         },
-        "data_from": {"type": "object", "additionalProperties": {"type": "string"}},
+        "data_from": {
+            "type": "object",
+            "additionalProperties": {"type": "string", "format": "date"},
+        },
         "max_duration": {"type": "string"},
         "retention": {
             "type": "object",
