@@ -183,10 +183,17 @@ def _check(settings: Settings) -> None:
             "server.issuer must be an https URL; for a trial on this machine only, set"
             " server.insecure_loopback = true"
         )
-    if not FLOOR.memory_kib <= vault.argon2_memory_kib <= CEILING.memory_kib:
-        raise ConfigurationError(
-            f"vault.argon2_memory_kib must be {FLOOR.memory_kib} to {CEILING.memory_kib}"
-        )
+    # What is out of these bounds is refused at every sign-in (TAK-17): a vault that was made with
+    # it would never open.
+    for name, value, least, most in (
+        ("memory_kib", vault.argon2_memory_kib, FLOOR.memory_kib, CEILING.memory_kib),
+        ("passes", vault.argon2_passes, FLOOR.passes, CEILING.passes),
+        ("lanes", vault.argon2_lanes, FLOOR.lanes, CEILING.lanes),
+    ):
+        if not least <= value <= most:
+            raise ConfigurationError(f"vault.argon2_{name} must be {least} to {most}")
+    if vault.argon2_slots < 1:
+        raise ConfigurationError("vault.argon2_slots must be at least 1, or nobody can sign in")
     if not 0 < settings.oauth.request_seconds < 600:  # noqa: PLR2004 - FAPI 2.0 5.3.2.2 item 12
         raise ConfigurationError("oauth.request_seconds must be below 600")
     if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
