@@ -1,0 +1,95 @@
+"""Load from a process of its own: wrk (a C program) sends requests that were prepared before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_LUA = Path(__file__).with_name("load.lua")
+_STARTS_WITHIN_SECONDS = 30
+
+
+class BenchmarkError(Exception):
+    """What was measured is not what was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round against one server; latencies in milliseconds."""
+
+    per_second: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: subprocess.Popen
+
+
+def require_wrk():
+    """Say what to install when the load generator is not here."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("The load comes from wrk (Debian: apt install wrk).")
+
+
+@contextmanager
+def serving(variant, instance, *, port, workers, threads):
+    """Run one variant of `bench.server` in processes of its own."""
+    arguments = [variant, instance, port, workers, threads]
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "bench.server", *map(str, arguments)]
+    )
+    server = Server(f"http://127.0.0.1:{port}", process)
+    try:
+        _wait(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def run(server, *, seconds, connections, requests=None):
+    """Load a server for `seconds`.
+
+    Args:
+        server: what `serving` gave.
+        seconds: how long.
+        connections: how many are open at once.
+        requests: a file of `Rig.requests`; None: GET / only.
+
+    Raises:
+        BenchmarkError: an answer was not 2xx, or the prepared requests did not last.
+    """
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_LUA), server.url]
+    if requests is not None:
+        command += ["--", str(requests)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - as above
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found["failed"] or not found["requests"]:
+        raise BenchmarkError(f"{found['failed']} of {found['requests']} requests failed")
+    rate = found["requests"] / found["microseconds"] * 1e6
+    return Round(rate, found["p50"] / 1e3, found["p99"] / 1e3)
+
+
+def _wait(server):
+    deadline = time.monotonic() + _STARTS_WITHIN_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            httpx.get(f"{server.url}/", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise BenchmarkError("a server did not start")
