@@ -17,6 +17,8 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from pds import passphrases
@@ -115,14 +117,13 @@ class AccountService:
         now = self.clock.now()
 
         def job(session: Session) -> None:
-            if session.get(LoginName, tag) is not None:
+            if not _take_name(session, tag, bucket, vault_id):
                 raise ValidationFailedError([_TAKEN])
             session.execute(
                 insert(Vault).values(
                     bucket=bucket, id=vault_id, state="active", seq=0, event_seq=0, created_at=now
                 )
             )
-            session.execute(insert(LoginName).values(tag=tag, bucket=bucket, vault_id=vault_id))
             session.execute(
                 insert(Account).values(
                     bucket=bucket,
@@ -457,6 +458,18 @@ def audit_public_key(session: Session, bucket: int, vault_id: UUID) -> bytes:
         .order_by(VaultKey.version.desc())
         .limit(1)
     ).scalar_one()
+
+
+def _take_name(session: Session, tag: bytes, bucket: int, vault_id: UUID) -> bool:
+    """Enter a login name; False if somebody has it, also if they took it at this moment."""
+    insert_ = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = (
+        insert_(LoginName)
+        .values(tag=tag, bucket=bucket, vault_id=vault_id)
+        .on_conflict_do_nothing()
+        .returning(LoginName.bucket)
+    )
+    return session.execute(statement).one_or_none() is not None
 
 
 def _ways_in(

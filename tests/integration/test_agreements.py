@@ -444,6 +444,7 @@ def test_every_stream_is_numbered_without_a_gap(world, aysel, shop, template):
         "token.issued",
         "data.read",
         "consent.withdrawn",
+        "erasure.requested",
         "data.read_denied",
     ]
 
