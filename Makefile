@@ -100,7 +100,7 @@ demo: $(STAMP) ## Show it all with made-up people; ARGS=--script plays it and le
 check: lint types imports licences coverage ## All that must hold before a change goes in
 
 drill-kill: $(STAMP) programs ## Kill the server KILLS times under load, on each store
-	$(BIN)/pytest tests/drills/test_kill.py --kills $(KILLS)
+	PDS_DRILL_KILLS=$(KILLS) $(BIN)/pytest tests/drills/test_kill.py
 
 bench: $(STAMP) ## Measure a consented read beside a bare route and an unlogged read
 	$(BIN)/python -m bench.consented_read $(ARGS)
