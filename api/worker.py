@@ -3,6 +3,7 @@
     place what was logged into the tree, sign it            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
     end agreements whose time has come                      every 10 s
+    tell organisations of what they owe and is overdue      every 10 s
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
 
 Each task runs in short write jobs until nothing is left for it. A task that fails is logged, by
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from api.oauth import sweeping as oauth_sweeping
 from api.wiring import Wiring
+from consent import obligations
 from consent.log import feed, integrator, leases
 from pds import sweeping as vault_sweeping
 from pds.ids import random_uuid
@@ -69,6 +71,7 @@ class Worker:
             _Task("log", interval, self._integrate),
             _Task("feed", interval, self._number_feed),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
+            _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
         ]
 
@@ -172,6 +175,14 @@ class Worker:
 
         def job(session: Session) -> int:
             return wiring.endings.expire_due(session, now=wiring.clock.now(), limit=EXPIRY_BATCH)
+
+        return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _announce_overdue(self, epoch: int) -> bool:
+        def job(session: Session) -> int:
+            return obligations.announce_overdue(
+                session, now=self._wiring.clock.now(), limit=EXPIRY_BATCH
+            )
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
 

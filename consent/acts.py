@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from consent.log.entries import EntryRef
 from consent.models import ConsentEvent, FeedPending, Grant
-from consent.vocabulary import Actor, ConsentStatus
+from consent.vocabulary import Actor, ConsentStatus, FeedEvent
 from pds.ids import time_ordered_uuid
 
 
@@ -45,15 +45,24 @@ def record_act(
 
 
 def announce(
-    session: Session, bucket: int, *, organisation_id: UUID, connection_id: UUID, now: datetime
+    session: Session,
+    bucket: int,
+    event: FeedEvent,
+    *,
+    organisation_id: UUID,
+    connection_id: UUID,
+    now: datetime,
+    obligation_id: UUID | None = None,
 ) -> None:
-    """Leave news of a consent for the organisation's feed (P-24)."""
+    """Leave news for the organisation's feed, and so for its webhooks (P-24, D17)."""
     session.execute(
         insert(FeedPending).values(
             bucket=bucket,
             id=time_ordered_uuid(now),
             organisation_id=organisation_id,
             connection_id=connection_id,
-            kind="consent",
+            event=event.value,
+            obligation_id=obligation_id,
+            at=now,
         )
     )

@@ -41,6 +41,7 @@ from consent.vocabulary import (
     AgreementState,
     ConsentStatus,
     EventName,
+    FeedEvent,
     GrantState,
     RequestState,
 )
@@ -214,7 +215,7 @@ class AgreementService:
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
             self._recheck(session, ask, choice, locale=choice.locale)
             requests.settle(session, request, state, now=now)
-            connection_id, superseded = self._connection(session, vault, ask, draft, now)
+            connection_id, superseded, replaced = self._connection(session, vault, ask, draft, now)
             grant, entry = self._activate(
                 session, vault, request, draft, choice, connection_id, superseded, now
             )
@@ -241,6 +242,7 @@ class AgreementService:
             announce(
                 session,
                 vault.bucket,
+                FeedEvent.CONSENT_CHANGED if replaced else FeedEvent.CONSENT_GRANTED,
                 organisation_id=ask.template.organisation_id,
                 connection_id=connection_id,
                 now=now,
@@ -402,8 +404,8 @@ class AgreementService:
 
     def _connection(
         self, session: Session, vault: VaultRef, ask: Ask, draft: _Draft, now: datetime
-    ) -> tuple[UUID, UUID | None]:
-        """Return the connection and the agreement that this one replaces, ended if it lived."""
+    ) -> tuple[UUID, UUID | None, bool]:
+        """Return the connection, the agreement before this one, and whether that one lived."""
         agreement_id = UUID(draft.terms.agreement_id)
         found = session.scalars(
             select(Connection)
@@ -428,16 +430,16 @@ class AgreementService:
                     created_at=now,
                 )
             )
-            return connection_id, None
+            return connection_id, None, False
         superseded = found.agreement_id  # before the update below changes it
         # At most one agreement of a connection lives (P-29): the new one replaces it.
-        self.endings.replace(session, vault.bucket, superseded, now=now)
+        replaced = self.endings.replace(session, vault.bucket, superseded, now=now)
         session.execute(
             update(Connection)
             .where(Connection.bucket == vault.bucket, Connection.id == found.id)
             .values(agreement_id=agreement_id)
         )
-        return found.id, superseded
+        return found.id, superseded, replaced
 
     def _activate(  # noqa: PLR0917 - one step of `allow`, private
         self,

@@ -33,7 +33,14 @@ from consent.models import (
     Request,
 )
 from consent.receipts import ReceiptIssuer, Subject, history, status
-from consent.vocabulary import Actor, AgreementState, ConsentStatus, EventName, GrantState
+from consent.vocabulary import (
+    Actor,
+    AgreementState,
+    ConsentStatus,
+    EventName,
+    FeedEvent,
+    GrantState,
+)
 from pds.clock import Clock, from_rfc3339, rfc3339
 from pds.errors import ConflictError, NotFoundError, PDSError
 from pds.events import VaultRef
@@ -109,11 +116,16 @@ class EndingService:
                 _logger.error("agreement %s cannot be ended: %s", agreement_id, type(exc).__name__)  # noqa: TRY400 - the trace may quote data
         return len(due)
 
-    def replace(self, session: Session, bucket: int, agreement_id: UUID, *, now: datetime) -> None:
-        """End an agreement that a new one takes the place of, if it still lives."""
+    def replace(self, session: Session, bucket: int, agreement_id: UUID, *, now: datetime) -> bool:
+        """End an agreement that a new one takes the place of; tell whether it still lived.
+
+        The organisation is told of the new one alone: for it, the connection goes on.
+        """
         previous = lock_agreement(session, bucket, agreement_id)
-        if previous is not None and not AgreementState(previous.state).is_terminal:
-            self._end(session, previous, _REPLACED, now, None, asked_by_person=False)
+        if previous is None or AgreementState(previous.state).is_terminal:
+            return False
+        self._end(session, previous, _REPLACED, now, None, asked_by_person=False)
+        return True
 
     def _end(
         self,
@@ -168,13 +180,15 @@ class EndingService:
         # Whoever copied the database before this holds old wraps: new writes get new keys
         # (TAK-43).
         mark_rotation_due(session, agreement.bucket, agreement.vault_id, collections)
-        announce(
-            session,
-            agreement.bucket,
-            organisation_id=agreement.organisation_id,
-            connection_id=agreement.connection_id,
-            now=now,
-        )
+        if ending.announced:
+            announce(
+                session,
+                agreement.bucket,
+                FeedEvent.of_end(ending.state),
+                organisation_id=agreement.organisation_id,
+                connection_id=agreement.connection_id,
+                now=now,
+            )
 
     def _log_deletion_request(
         self,
@@ -210,10 +224,11 @@ class EndingService:
         notice = notices.find(session, document["notice_sha256"])
         keeps = durations.parse(notice["retention"]["after_end"])
         within = min(keeps, _DELETION_WITHIN) if asked_by_person else keeps
+        obligation_id = self.ids.new(agreement.bucket)
         session.execute(
             insert(Obligation).values(
                 bucket=agreement.bucket,
-                id=self.ids.new(agreement.bucket),
+                id=obligation_id,
                 vault_id=agreement.vault_id,
                 organisation_id=agreement.organisation_id,
                 agreement_id=agreement.id,
@@ -222,8 +237,18 @@ class EndingService:
                 state="due",
                 asked_by_person=asked_by_person,
                 due_at=now + within,
+                overdue_announced=False,
                 created_at=now,
             )
+        )
+        announce(
+            session,
+            agreement.bucket,
+            FeedEvent.OBLIGATION_OPENED,
+            organisation_id=agreement.organisation_id,
+            connection_id=agreement.connection_id,
+            now=now,
+            obligation_id=obligation_id,
         )
         return [OwedObligation(kind="delete", due_at=rfc3339(now + within), state="due")]
 
@@ -274,6 +299,7 @@ class _Ending:
     event: EventName
     actor: Actor
     deletes: bool = field(default=True)  # whether the organisation owes deletion
+    announced: bool = field(default=True)  # whether its feed tells of the end by itself
 
 
 _WITHDRAWN = _Ending(
@@ -297,6 +323,7 @@ _REPLACED = _Ending(
     EventName.CONSENT_TERMINATED,
     Actor.INDIVIDUAL,
     deletes=False,
+    announced=False,
 )
 _RECEIPT_KINDS = {
     ConsentStatus.GIVEN: ReceiptKind.GIVEN,

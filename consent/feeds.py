@@ -19,6 +19,7 @@ from consent.models import (
     Organisation,
     TemplateVersion,
 )
+from consent.vocabulary import FeedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class ChangeRow:
 
     number: int
     connection_id: UUID
-    kind: str
+    event: FeedEvent
+    obligation_id: UUID | None
+    at: datetime
     state: str
 
 
@@ -105,7 +108,14 @@ def template_hashes(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
 def changes(session: Session, organisation_id: UUID, *, after: int, limit: int) -> list[ChangeRow]:
     """Return what happened after a feed number, in order, with each connection's present state."""
     query = (
-        select(FeedEntry.number, FeedEntry.connection_id, FeedEntry.kind, Agreement.state)
+        select(
+            FeedEntry.number,
+            FeedEntry.connection_id,
+            FeedEntry.event,
+            FeedEntry.obligation_id,
+            FeedEntry.at,
+            Agreement.state,
+        )
         .join(
             Connection,
             and_(
@@ -121,7 +131,10 @@ def changes(session: Session, organisation_id: UUID, *, after: int, limit: int) 
         .order_by(FeedEntry.number)
         .limit(limit)
     )
-    return [ChangeRow(*row) for row in session.execute(query).all()]
+    return [
+        ChangeRow(number, connection_id, FeedEvent(event), obligation_id, at, state)
+        for number, connection_id, event, obligation_id, at, state in session.execute(query)
+    ]
 
 
 def last_number(session: Session, organisation_id: UUID) -> int:

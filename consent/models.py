@@ -217,6 +217,7 @@ class Obligation(Base):
         CheckConstraint("state IN ('due', 'confirmed', 'retained_with_basis')", name="state_known"),
         Index(None, "organisation_id", "state", "due_at"),
         Index(None, "bucket", "vault_id"),
+        Index("ix_obligations_overdue", "state", "overdue_announced", "due_at"),
     )
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -228,6 +229,7 @@ class Obligation(Base):
     state: Mapped[str] = mapped_column(String(24))
     asked_by_person: Mapped[bool]  # they ticked the deletion request as they stopped sharing
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)  # past it and not answered: overdue
+    overdue_announced: Mapped[bool]  # the organisation's feed has told that it is overdue
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not yet
     evidence: Mapped[bytes | None] = mapped_column(LargeBinary)  # the signed deletion receipt
@@ -241,7 +243,9 @@ class FeedPending(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)  # in order of time
     organisation_id: Mapped[UUID] = mapped_column(Uuid)
     connection_id: Mapped[UUID] = mapped_column(Uuid)
-    kind: Mapped[str] = mapped_column(String(16))  # data or consent
+    event: Mapped[str] = mapped_column(String(32))  # consent.vocabulary.FeedEvent
+    obligation_id: Mapped[UUID | None] = mapped_column(Uuid)  # null: not about one
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class FeedEntry(Base):
@@ -251,7 +255,9 @@ class FeedEntry(Base):
     organisation_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     connection_id: Mapped[UUID] = mapped_column(Uuid)
-    kind: Mapped[str] = mapped_column(String(16))
+    event: Mapped[str] = mapped_column(String(32))
+    obligation_id: Mapped[UUID | None] = mapped_column(Uuid)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class Event(Base):

@@ -12,11 +12,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from consent import grants
+from consent.acts import announce
 from consent.formats import canonical, deletion_receipt
 from consent.formats.errors import FormatError
 from consent.log.entries import EventLog, grant_stream, seal_private
 from consent.models import Agreement, AgreementVersion, Grant, Obligation
-from consent.vocabulary import EventName
+from consent.vocabulary import EventName, FeedEvent
 from pds.accounts import audit_public_key
 from pds.clock import Clock
 from pds.errors import Issue, NotFoundError, ValidationFailedError
@@ -120,6 +121,36 @@ class ObligationService:
             outcome=str(document["reason"] or "ok"),
             count=sum(item["attributes"] for item in document["items"]),
         )
+
+
+def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Tell organisations' feeds of what is overdue by now, once each; returns how many.
+
+    For the worker's write jobs.
+    """
+    query = (
+        select(Obligation)
+        .where(
+            Obligation.state == "due",
+            Obligation.overdue_announced.is_(False),
+            Obligation.due_at <= now,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = session.scalars(query).all()
+    for owed in found:
+        owed.overdue_announced = True
+        announce(
+            session,
+            owed.bucket,
+            FeedEvent.OBLIGATION_OVERDUE,
+            organisation_id=owed.organisation_id,
+            connection_id=owed.connection_id,
+            now=now,
+            obligation_id=owed.id,
+        )
+    return len(found)
 
 
 def of_organisation(

@@ -131,6 +131,36 @@ class ConsentStatus(StrEnum):
     EXPIRED = "dpv:ConsentExpired"
 
 
+class FeedEvent(StrEnum):
+    """What an organisation's feed and its webhooks tell: that something happened, never what.
+
+    `consent.<state>` for each final state of an agreement.
+    """
+
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_CHANGED = "consent.changed"
+    CONSENT_PAUSED = "consent.paused"
+    CONSENT_RESUMED = "consent.resumed"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_TERMINATED = "consent.terminated"
+    CONSENT_EXPIRED = "consent.expired"
+    CONSENT_FULFILLED = "consent.fulfilled"
+    CONSENT_INVALIDATED = "consent.invalidated"
+    DATA_UPDATED = "data.updated"
+    OBLIGATION_OPENED = "obligation.opened"
+    OBLIGATION_OVERDUE = "obligation.overdue"
+
+    @property
+    def kind(self) -> str:
+        """Return what it is about: consent, data or obligation."""
+        return self.value.partition(".")[0]
+
+    @classmethod
+    def of_end(cls, state: AgreementState) -> FeedEvent:
+        """Return the event of an agreement that came to a final state."""
+        return cls(f"consent.{state}")
+
+
 class Actor(StrEnum):
     """Who brought a change about (CM-12)."""
 

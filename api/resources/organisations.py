@@ -127,7 +127,10 @@ class Changes(MethodView):
                 {
                     "feed": row.number,
                     "connection": row.connection_id,
-                    "kind": row.kind,
+                    "kind": row.event.kind,
+                    "event": row.event.value,
+                    "obligation": row.obligation_id,
+                    "at": rfc3339(row.at),
                     "state": row.state,
                 }
                 for row in page

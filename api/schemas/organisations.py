@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from consent.vocabulary import FeedEvent
+
+_KINDS = ["consent", "data", "obligation"]
 _LARGEST = 2**63 - 1  # a feed's numbers are 64-bit
 
 
@@ -47,7 +50,10 @@ class ChangeSchema(Schema):
 
     feed = fields.Integer(required=True)
     connection = fields.UUID(required=True)
-    kind = fields.String(required=True, metadata={"enum": ["data", "consent"]})
+    kind = fields.String(required=True, validate=validate.OneOf(_KINDS))
+    event = fields.String(required=True, validate=validate.OneOf([*FeedEvent]))
+    obligation = fields.UUID(required=True, allow_none=True)
+    at = fields.String(required=True)
     state = fields.String(required=True)
 
 

@@ -7,12 +7,15 @@ As in the tree, the set of what waits is taken, never what comes after a remembe
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from consent.models import FeedEntry, FeedPending, Organisation
+from consent.vocabulary import FeedEvent
 
 BATCH = 1_000
 
@@ -20,8 +23,8 @@ BATCH = 1_000
 def number_feed(session: Session, *, limit: int = BATCH) -> int:
     """Number up to `limit` waiting changes, in order of time within an organisation.
 
-    A connection that changed several times in one batch is listed once for each kind: the feed says
-    who changed, and whoever reads it fetches what is there now.
+    Data of one connection that changed several times in one batch is listed once: the feed says who
+    changed, and whoever reads it fetches what is there now.
 
     Returns:
         How many waiting rows were taken.
@@ -31,28 +34,48 @@ def number_feed(session: Session, *, limit: int = BATCH) -> int:
         delete(FeedPending)
         .where(tuple_(FeedPending.bucket, FeedPending.id).in_(oldest))
         .returning(
+            FeedPending.at,
+            FeedPending.event,
             FeedPending.id,
             FeedPending.organisation_id,
             FeedPending.connection_id,
-            FeedPending.kind,
+            FeedPending.obligation_id,
         )
         .execution_options(synchronize_session=False)
     ).all()
-    # A dictionary keeps the order in which it first met a key: that of time.
-    news: dict[UUID, dict[tuple[UUID, str], None]] = defaultdict(dict)
-    for _, organisation_id, connection_id, kind in sorted(taken):
-        news[organisation_id][connection_id, kind] = None
+    news = _by_organisation(sorted(taken, key=lambda row: (row.at, row.event, row.id)))
     # Organisations in one order everywhere, so that two who number never wait for each other.
     entries = [
-        {"organisation_id": organisation_id, "number": number, "connection_id": found, "kind": kind}
+        {"organisation_id": organisation_id, "number": number, **found}
         for organisation_id in sorted(news)
-        for number, (found, kind) in enumerate(
+        for number, found in enumerate(
             news[organisation_id], start=_take(session, organisation_id, len(news[organisation_id]))
         )
     ]
     if entries:
         session.execute(insert(FeedEntry), entries)
     return len(taken)
+
+
+def _by_organisation(taken: Iterable[Any]) -> dict[UUID, list[dict[str, Any]]]:
+    # Sorted by time, then by event: of what happened at one instant, the consent comes first.
+    news: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    listed: set[tuple[UUID, UUID]] = set()
+    for row in taken:
+        if row.event == FeedEvent.DATA_UPDATED:
+            key = (row.organisation_id, row.connection_id)
+            if key in listed:
+                continue
+            listed.add(key)
+        news[row.organisation_id].append(
+            {
+                "connection_id": row.connection_id,
+                "event": row.event,
+                "obligation_id": row.obligation_id,
+                "at": row.at,
+            }
+        )
+    return news
 
 
 def _take(session: Session, organisation_id: UUID, count: int) -> int:

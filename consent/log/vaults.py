@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from consent.log.entries import EventLog, seal_private
 from consent.models import Agreement, AgreementVersion, FeedPending, Grant
+from consent.vocabulary import FeedEvent
 from pds.events import VaultEvent, VaultRef, vault_stream
 from pds.ids import time_ordered_uuid
 from pds.vaults import next_event_seq
@@ -73,7 +74,8 @@ class VaultLog:
                         "id": time_ordered_uuid(at),
                         "organisation_id": organisation_id,
                         "connection_id": connection_id,
-                        "kind": "data",
+                        "event": FeedEvent.DATA_UPDATED.value,
+                        "at": at,
                     }
                     for organisation_id, connection_id in sorted(news)
                 ],

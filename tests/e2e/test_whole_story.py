@@ -381,5 +381,5 @@ def test_the_organisations_lists_hold_no_personal_data(world, aysel, shop):
     assert set(connection) == {
         "id", "sub", "agreement", "template", "state", "grant_id", "expires_at", "feed",
     }  # fmt: skip
-    assert set(change) == {"feed", "connection", "kind", "state"}
+    assert set(change) == {"feed", "connection", "kind", "event", "obligation", "at", "state"}
     assert str(aysel.vault_id) not in f"{connection}{change}"

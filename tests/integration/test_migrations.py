@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from api import schema
 from pds.errors import ConfigurationError
+from pds.ids import random_uuid
 from tests.support.events import add_person
 from tests.support.new_migration import all_tables
 
@@ -85,6 +86,32 @@ def test_data_outlives_an_upgrade(store):
     with store.uow.read() as session:
         found = session.execute(text("SELECT bucket, state FROM vaults")).one()
     assert tuple(found) == (person.ref.bucket, "active")
+
+
+def test_entries_of_a_feed_get_events_and_go_back_to_kinds(engine):
+    schema.upgrade(engine)
+    schema.downgrade(engine, "0001")
+    organisation = random_uuid().hex
+    with engine.begin() as connection:
+        for number, kind in enumerate(["data", "consent"], start=1):
+            connection.execute(
+                text(
+                    "INSERT INTO feed_entries (organisation_id, number, connection_id, kind)"
+                    " VALUES (:it, :number, :it, :kind)"
+                ),
+                {"it": organisation, "number": number, "kind": kind},
+            )
+
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT event, at FROM feed_entries ORDER BY number")).all()
+    schema.downgrade(engine, "0001")
+
+    assert [event for event, _ in rows] == ["data.updated", "consent.changed"]
+    assert None not in [at for _, at in rows]
+    with engine.connect() as connection:
+        kinds = connection.execute(text("SELECT kind FROM feed_entries ORDER BY number"))
+        assert list(kinds.scalars()) == ["data", "consent"]
 
 
 @pytest.mark.parametrize("step", [schema.upgrade, schema.require_head])

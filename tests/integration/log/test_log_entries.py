@@ -272,13 +272,13 @@ def changed(store, person, changes, events):
     store.uow.write(
         lambda session: VaultLog(events).records_changed(session, person.ref, changes, START)
     )
-    return [(row.organisation_id, row.connection_id, row.kind) for row in rows(store, FeedPending)]
+    return [(row.organisation_id, row.connection_id, row.event) for row in rows(store, FeedPending)]
 
 
 def test_a_change_is_news_for_whoever_agreed_on_that_attribute(store, events, person, shared):
     news = changed(store, person, {"contact": frozenset({"email"})}, events)
 
-    assert news == [(shared.organisation_id, shared.connection_id, "data")]
+    assert news == [(shared.organisation_id, shared.connection_id, "data.updated")]
 
 
 @pytest.mark.parametrize(

@@ -142,5 +142,5 @@ def test_a_change_of_agreed_data_reaches_the_organisations_feed(world, connected
 def feed(world):
     with world.store.uow.read() as session:
         assert not session.scalars(select(FeedPending)).all()
-        rows = session.execute(select(FeedEntry.number, FeedEntry.kind).order_by(FeedEntry.number))
+        rows = session.execute(select(FeedEntry.number, FeedEntry.event).order_by(FeedEntry.number))
         return [tuple(row) for row in rows]

@@ -25,6 +25,7 @@ from consent.models import (
     LogTile,
     Organisation,
 )
+from consent.vocabulary import FeedEvent
 from pds.ids import random_uuid
 from tests.support.events import START, SteppingClock, add_grant, add_person, log_many
 
@@ -91,14 +92,15 @@ def add_organisation(store):
     return organisation
 
 
-def add_news(store, organisation, connections, kind="data"):
+def add_news(store, organisation, connections, event=FeedEvent.DATA_UPDATED, at=START):
     rows = [
         {
             "bucket": 7,
             "id": random_uuid(),
             "organisation_id": organisation,
             "connection_id": connection,
-            "kind": kind,
+            "event": event,
+            "at": at,
         }
         for connection in connections
     ]
@@ -106,7 +108,7 @@ def add_news(store, organisation, connections, kind="data"):
 
 
 def feed_of(store, organisation):
-    query = select(FeedEntry.number, FeedEntry.connection_id, FeedEntry.kind)
+    query = select(FeedEntry.number, FeedEntry.connection_id, FeedEntry.event)
     with store.uow.read() as session:
         mine = query.where(FeedEntry.organisation_id == organisation).order_by(FeedEntry.number)
         return [tuple(row) for row in session.execute(mine)]
@@ -121,7 +123,7 @@ def test_one_turn_does_everything_that_waits(store, wiring, worker, shared):
     worker.turn()
 
     assert signed_size(store, wiring) == 600
-    assert feed_of(store, organisation) == [(1, connection, "data")]
+    assert feed_of(store, organisation) == [(1, connection, "data.updated")]
     assert count(store, Token) == count(store, LogPending) == 0
 
 
@@ -212,7 +214,7 @@ def test_a_failing_task_is_reported_once_and_does_not_stop_the_others(
         time.sleep(wiring.settings.log.interval_ms / 1000)
         worker.turn()
 
-    assert feed_of(store, organisation) == [(1, connection, "data")]
+    assert feed_of(store, organisation) == [(1, connection, "data.updated")]
     assert [record.getMessage().split(" at ")[0] for record in caplog.records] == [
         "worker, log: LogInconsistentError"
     ]
@@ -246,14 +248,28 @@ def test_a_feed_is_numbered_without_gaps_for_each_organisation(store):
     assert {connection for _, connection, _ in feed_of(store, one)} == set(connections)
 
 
-def test_a_connection_that_changed_often_is_listed_once(store):
+def test_a_connection_whose_data_changed_often_is_listed_once(store):
     organisation, connection = add_organisation(store), random_uuid()
     add_news(store, organisation, [connection] * 4)
-    add_news(store, organisation, [connection], kind="consent")
 
     store.uow.write(feed.number_feed)
 
-    assert sorted(kind for _, _, kind in feed_of(store, organisation)) == ["consent", "data"]
+    assert feed_of(store, organisation) == [(1, connection, "data.updated")]
+
+
+def test_every_turn_of_a_consent_is_listed_in_order_of_time(store):
+    """P-24: whoever hears of each one ends with the last."""
+    organisation, connection = add_organisation(store), random_uuid()
+    turns = ["consent.paused", "consent.resumed", "consent.paused"]
+    for minute, event in reversed(list(enumerate(turns))):
+        at = START + timedelta(minutes=minute)
+        add_news(store, organisation, [connection], event=event, at=at)
+
+    store.uow.write(feed.number_feed)
+
+    assert feed_of(store, organisation) == [
+        (number, connection, event) for number, event in enumerate(turns, start=1)
+    ]
 
 
 def test_two_that_number_at_once_give_no_number_twice(store):
