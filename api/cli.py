@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from api.doctor import examine
 from api.keys import new_jwk, publish_template
 from api.oauth import clients
 from api.wiring import Wiring, wire
-from consent import auditors, organisations
+from consent import auditors, organisations, templates
 from consent.formats import verify_cli
 from consent.formats.errors import FormatError
 from consent.vocabulary import EventName, Standing
@@ -48,7 +48,7 @@ class PDSGroup(click.Group):
             return super().invoke(ctx)
         except ValidationFailedError as exc:
             for issue in exc.issues:
-                click.echo(f"pds: {issue.field}: {issue.detail}", err=True)
+                click.echo(f"pds: {issue.pointer}: {issue.detail} ({issue.rule})", err=True)
             raise click.exceptions.Exit(USAGE_ERROR) from exc
         except NotFoundError as exc:
             click.echo("pds: there is no such thing in this instance", err=True)
@@ -303,12 +303,22 @@ def suspend(folder: Path, organisation_id: UUID, reinstate: bool) -> None:  # no
     help="The organisation's private Ed25519 JWK, which signs.",
 )
 def publish(folder: Path, template: Path, key: Path) -> None:
-    """Sign and publish an agreement template (JSON); prints its hash as JSON."""
+    """Sign and publish an agreement template (JSON); prints its hash, and what is new, as JSON."""
     services = _services(folder)
     document = json.loads(template.read_text("utf-8"))
     published = publish_template(services, document, json.loads(key.read_text("utf-8")))
+    with services.uow.read() as session:
+        versions = templates.versions(session, published.id, published.organisation_id)
     services.uow.close()
-    _print_json({"id": str(published.id), "version": published.version, "sha256": published.sha256})
+    this = next(one for one in versions if one.template.sha256 == published.sha256)
+    _print_json(
+        {
+            "id": str(published.id),
+            "version": published.version,
+            "sha256": published.sha256,
+            "differences": [asdict(one) for one in this.differences],
+        }
+    )
 
 
 @main.group("auditor")

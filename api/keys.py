@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.oauth import clients
 from api.wiring import Wiring
-from consent import templates
+from consent import template_format, templates
 from consent.formats import jws
 from consent.formats.encoding import b64u, b64u_decode
 from consent.vocabulary import EventName
@@ -41,7 +41,7 @@ def publish_template(
         ConflictError: it is not the next version.
     """
     private = Ed25519PrivateKey.from_private_bytes(b64u_decode(private_jwk["d"]))
-    signed = jws.sign(dict(document), private, kid=private_jwk["kid"], typ=templates.TYPE)
+    signed = jws.sign(dict(document), private, kid=private_jwk["kid"], typ=template_format.TYPE)
     now = services.clock.now()
 
     def job(session: Session) -> templates.Template:

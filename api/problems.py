@@ -73,11 +73,7 @@ def problem(
     }
     if issues:
         body["errors"] = [
-            {
-                "pointer": "/" + issue.field.replace(".", "/"),
-                "rule": issue.rule,
-                "detail": issue.detail,
-            }
+            {"pointer": issue.pointer, "rule": issue.rule, "detail": issue.detail}
             for issue in issues
         ]
     response = Response(orjson.dumps(body), status, mimetype=MIMETYPE)

@@ -24,7 +24,7 @@ from consent.models import Notice, Organisation
 from consent.templates import Template
 from pds.errors import NotFoundError
 
-VERSION = "pds-notice/1"
+VERSION = "pds-notice/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any
         "if_refused": document["if_refused"][locale],
         "complaint": document["complaint"][locale],
         "jurisdiction": document["jurisdiction"],
+        "clauses": uniform.shown(locale) if (uniform := ask.template.clauses) else None,
     }
 
 

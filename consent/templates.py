@@ -1,104 +1,29 @@
-"""Data-sharing agreement templates: uniform terms, few variants.
+"""Data-sharing agreement templates: published, found, compared.
 
 A template version is canonical JSON, signed by its organisation (P-27), immutable, and known by
-the SHA-256 of its bytes (CM-3). What an organisation may choose is in `_SHAPE`; everything else is
-the same for all agreements.
+the SHA-256 of its bytes (CM-3). `consent.template_format` says what may stand in one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import fastjsonschema
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import durations
+from consent import clauses, template_format
+from consent.differences import Difference, differences
 from consent.formats import canonical, jws
 from consent.formats.errors import FormatError
 from consent.models import TemplateVersion
-from consent.vocabulary import AccessMode, Action, LawfulBasis, Purpose
+from consent.template_format import TYPE
+from consent.vocabulary import Instances
 from pds.catalogue import CATALOGUE
 from pds.errors import ConflictError, Issue, NotFoundError, ValidationFailedError
-
-TYPE = "pds-template"
-VERSION = f"{TYPE}/1"
-PURPOSE_TEXT_CHARACTERS = 160  # CUX-2
-
-_WORDING: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["az", "en"],
-    "properties": {
-        "az": {"type": "string", "minLength": 1, "maxLength": 600},
-        "en": {"type": "string", "minLength": 1, "maxLength": 600},
-    },
-}
-_UUID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
-_ATTRIBUTES: dict[str, Any] = {
-    "type": "array",
-    "maxItems": 60,
-    "items": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["name", "reason"],
-        "properties": {"name": {"type": "string"}, "reason": _WORDING},
-    },
-}
-_SHAPE: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "type": {"const": VERSION},
-        "id": _UUID,
-        "version": {"type": "integer", "minimum": 1},
-        "organisation": _UUID,
-        "name": _WORDING,
-        "purpose": {"enum": [purpose.value for purpose in Purpose]},
-        "purpose_text": _WORDING,
-        "lawful_basis": {"enum": [basis.value for basis in LawfulBasis]},
-        "attributes": _ATTRIBUTES,
-        "optional_attributes": _ATTRIBUTES,
-        "actions": {
-            "type": "array",
-            "minItems": 1,
-            "uniqueItems": True,
-            "items": {"enum": [action.value for action in Action]},
-        },
-        "access": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["mode", "fetches_per_day"],
-            "properties": {
-                "mode": {"enum": [mode.value for mode in AccessMode]},
-                "fetches_per_day": {"type": "integer", "minimum": 1, "maximum": 1440},
-            },
-        },
-        "data_from": {
-            "type": "object",
-            "additionalProperties": {"type": "string", "format": "date"},
-        },
-        "max_duration": {"type": "string"},
-        "retention": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["after_end", "text"],
-            "properties": {"after_end": {"type": "string"}, "text": _WORDING},
-        },
-        "storage_location": {"type": "string", "minLength": 2, "maxLength": 80},
-        "recipients": {"type": "array", "maxItems": 20, "items": {"type": "string"}},
-        "automated_decisions": {"type": "boolean"},
-        "if_refused": _WORDING,
-        "complaint": _WORDING,
-        "jurisdiction": {"type": "string", "pattern": "^[A-Z]{2}$"},
-    },
-}
-_SHAPE["required"] = list(_SHAPE["properties"])
-_check_shape: Callable[[object], object] = fastjsonschema.compile(_SHAPE, use_default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,28 +58,63 @@ class Template:
         """Attributes that the person may add."""
         return tuple(item["name"] for item in self.document["optional_attributes"])
 
+    @property
+    def clauses(self) -> clauses.Clauses | None:
+        """The uniform clauses that it cites; None for one of `pds-template/1`."""
+        cited = self.document.get("clauses")
+        return clauses.find(cited) if cited is not None else None
+
     def reason(self, attribute: str, locale: str) -> str:
         """Return why an attribute is asked for, in `az` or `en`."""
+        return str(self._item(attribute)["reason"][locale])
+
+    def coarsened_to(self, attribute: str) -> str | None:
+        """Return the coarser form in which an attribute is asked for; None: the value itself."""
+        found = self._item(attribute).get("coarsened_to")
+        return str(found) if found is not None else None
+
+    def coarsenings(self, attribute: str) -> tuple[str, ...]:
+        """Return the coarser forms that a person may choose instead of the one asked for.
+
+        Of a required attribute those that the organisation said will do: anything less would be a
+        refusal. Of an optional one whatever is coarser, since nothing of it need be shared at all.
+        """
+        item = self._item(attribute)
+        named = tuple(item.get("coarsenings", ()))
+        if attribute in self.required or "coarsened_to" in item:
+            return named
+        return tuple(CATALOGUE.attribute(attribute).coarsenings)
+
+    def instances(self, collection: str) -> Instances:
+        """Return which records of a collection are asked for."""
+        return Instances(self.document.get("instances", {}).get(collection, Instances.ALL))
+
+    def _item(self, attribute: str) -> Mapping[str, Any]:
         for item in (*self.document["attributes"], *self.document["optional_attributes"]):
             if item["name"] == attribute:
-                return str(item["reason"][locale])
+                found: Mapping[str, Any] = item
+                return found
         raise NotFoundError(attribute)
 
 
-def check(document: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version as it was published, and what differs from the one before it."""
+
+    template: Template
+    state: str
+    published_at: datetime
+    differences: Sequence[Difference]
+
+
+def check(document: object) -> None:
     """Check a template's form and its words against the catalogue.
 
     Raises:
         ValidationFailedError: with an issue for each member that is wrong.
     """
-    try:
-        _check_shape(dict(document))
-    except fastjsonschema.JsonSchemaValueException as exc:
-        path = ".".join(str(part) for part in exc.path[1:]) or "template"
-        raise ValidationFailedError([Issue(path, exc.rule or "shape", exc.message)]) from exc
-    issues = [*_unknown(document), *_durations(document), *_contradictions(document)]
-    if issues:
-        raise ValidationFailedError(issues)
+    if found := template_format.issues(document):
+        raise ValidationFailedError(found)
 
 
 def publish(
@@ -176,15 +136,14 @@ def publish(
         document = jws.verify(signed, keys, typ=TYPE)
         text = canonical.canonical_bytes(document)
     except FormatError as exc:
-        raise ValidationFailedError([Issue("proof", "signature", str(exc))]) from exc
-    check(document)
+        raise ValidationFailedError([Issue("/proof", "signature", str(exc))]) from exc
     template = Template(canonical.sha256_hex(document), document)
+    if _is_known(session, template.sha256):
+        return template
+    check(document)
     existing = session.scalars(
         select(TemplateVersion).where(TemplateVersion.id == template.id).with_for_update()
     ).all()
-    for row in existing:
-        if row.sha256 == template.sha256:
-            return template
     if template.version != len(existing) + 1:
         raise ConflictError(f"the next version of this template is {len(existing) + 1}")
     if any(row.organisation_id != template.organisation_id for row in existing):
@@ -243,6 +202,29 @@ def of_organisation(session: Session, organisation_id: UUID) -> list[Template]:
     return [read(row) for row in session.scalars(query)]
 
 
+def versions(session: Session, template_id: UUID, organisation_id: UUID) -> list[Published]:
+    """Return every version of an organisation's template, oldest first.
+
+    Raises:
+        NotFoundError: the organisation has no template of that id.
+    """
+    query = (
+        select(TemplateVersion)
+        .where(
+            TemplateVersion.id == template_id, TemplateVersion.organisation_id == organisation_id
+        )
+        .order_by(TemplateVersion.version)
+    )
+    found: list[Published] = []
+    for row in session.scalars(query):
+        template = read(row)
+        changes = differences(found[-1].template.document, template.document) if found else []
+        found.append(Published(template, row.state, row.published_at, changes))
+    if not found:
+        raise NotFoundError
+    return found
+
+
 def read(row: TemplateVersion) -> Template:
     """Return a stored template version, read."""
     document = canonical.parse(row.document)
@@ -251,57 +233,6 @@ def read(row: TemplateVersion) -> Template:
     return Template(row.sha256, document)
 
 
-def _unknown(document: Mapping[str, Any]) -> list[Issue]:
-    issues: list[Issue] = []
-    seen: set[str] = set()
-    for member in ("attributes", "optional_attributes"):
-        for position, item in enumerate(document[member]):
-            path = f"{member}.{position}.name"
-            try:
-                CATALOGUE.attribute(item["name"])
-            except NotFoundError:
-                issues.append(
-                    Issue(path, "unknown_attribute", f"the catalogue has no {item['name']!r}")
-                )
-            if item["name"] in seen:
-                issues.append(Issue(path, "twice", f"{item['name']!r} is asked for twice"))
-            seen.add(item["name"])
-    return issues
-
-
-def _durations(document: Mapping[str, Any]) -> list[Issue]:
-    issues = []
-    for path, value in (
-        ("max_duration", document["max_duration"]),
-        ("retention.after_end", document["retention"]["after_end"]),
-    ):
-        try:
-            durations.parse(value)
-        except ValueError as exc:
-            issues.append(Issue(path, "duration", str(exc)))
-    return issues
-
-
-def _contradictions(document: Mapping[str, Any]) -> list[Issue]:
-    issues: list[Issue] = []
-    if Action.READ in document["actions"] and not (
-        document["attributes"] or document["optional_attributes"]
-    ):
-        issues.append(Issue("attributes", "empty", "reading needs at least one attribute"))
-    issues += [
-        Issue(
-            f"purpose_text.{locale}",
-            "too_long",
-            f"say it in one sentence of at most {PURPOSE_TEXT_CHARACTERS} characters",
-        )
-        for locale in ("az", "en")
-        if len(document["purpose_text"][locale]) > PURPOSE_TEXT_CHARACTERS
-    ]
-    names = {item["name"] for item in (*document["attributes"], *document["optional_attributes"])}
-    collections = {name.partition(".")[0] for name in names}
-    issues += [
-        Issue(f"data_from.{name}", "no_range", "it has no data range")
-        for name in document["data_from"]
-        if name not in collections or CATALOGUE.collection(name).range_field is None
-    ]
-    return issues
+def _is_known(session: Session, sha256: str) -> bool:
+    query = select(TemplateVersion.version).where(TemplateVersion.sha256 == sha256)
+    return session.execute(query).one_or_none() is not None

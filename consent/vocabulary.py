@@ -65,6 +65,14 @@ class AccessMode(StrEnum):
     ON_CHANGE = "on_change"
 
 
+class Instances(StrEnum):
+    """Which records of a collection with many are shared (P-26)."""
+
+    ALL = "all"
+    PRIMARY = "primary"
+    CHOSEN = "chosen"
+
+
 class AgreementState(StrEnum):
     """States of the contract; all but the first two are terminal and never reopen (CM-6)."""
 

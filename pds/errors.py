@@ -12,14 +12,25 @@ from typing import ClassVar
 class Issue:
     """One thing wrong with an input: which field, which rule, what to do.
 
-    `rule` is a stable code; `params` fill the translated message for it. `detail` is the English
-    message; none of them ever holds a secret.
+    `field` is the name of a form's field, with dots between the parts of a nested one, or a JSON
+    pointer. `rule` is a stable code; `params` fill the translated message for it. `detail` is the
+    English message; none of them ever holds a secret.
     """
 
     field: str
     rule: str
     detail: str
     params: dict[str, str | int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def pointer(self) -> str:
+        """Where the fault is, as a JSON pointer (RFC 6901)."""
+        return self.field if self.field.startswith("/") else pointer(*self.field.split("."))
+
+
+def pointer(*parts: str | int) -> str:
+    """Return the JSON pointer that leads through these members and positions (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 class PDSError(Exception):

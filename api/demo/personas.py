@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from consent.templates import VERSION
+from consent.clauses import CURRENT
+from consent.template_format import VERSION
 from pds.ids import random_uuid
 
 
@@ -68,6 +69,7 @@ class Business:
             "optional_attributes": _items(self.optional),
             "actions": ["read"],
             "access": {"mode": "on_change", "fetches_per_day": self.fetches_per_day},
+            "instances": {},
             "data_from": {},
             "max_duration": "P365D",
             "retention": {
@@ -90,6 +92,7 @@ class Business:
                 )
             ),
             "jurisdiction": "AZ",
+            "clauses": CURRENT.sha256,
         }
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, request
 from flask_smorest import Api
 from marshmallow import Schema, fields
 
+from consent.clauses import CURRENT
 from pds.catalogue import CATALOGUE
 
 blueprint = Blueprint("documentation", __name__)
@@ -88,9 +89,18 @@ def catalogue() -> Response:
     """Return the data dictionary: schemas, wording, kinds of personal data."""
     locale = request.args.get("locale")
     etag = f'"{CATALOGUE.sha256}{locale or ""}"'
-    response = Response(
-        orjson.dumps(CATALOGUE.public_description(locale)), mimetype="application/json"
-    )
+    return _public(CATALOGUE.public_description(locale), etag)
+
+
+@blueprint.get("/v1/clauses")
+def uniform_clauses() -> Response:
+    """Return what every agreement says, in both languages; templates cite its hash."""
+    sha256 = CURRENT.sha256
+    return _public(CURRENT.document | {"sha256": sha256}, f'"{sha256}"')
+
+
+def _public(document: object, etag: str) -> Response:
+    response = Response(orjson.dumps(document), mimetype="application/json")
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "public, max-age=300"
     response.make_conditional(request)

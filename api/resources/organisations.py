@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from api.schemas.organisations import (
     PageQuerySchema,
     TemplateSchema,
     TemplatesSchema,
+    TemplateVersionsSchema,
 )
 from api.wiring import wiring
 from consent import feeds, obligations, organisations, templates
@@ -163,7 +165,7 @@ class Templates(MethodView):
             client.organisation_id
         ):
             raise ValidationFailedError(
-                [Issue("organisation", "mismatch", "name your own organisation's id")]
+                [Issue("/organisation", "mismatch", "name your own organisation's id")]
             )
 
         def job(session: Session) -> Template:
@@ -175,6 +177,30 @@ class Templates(MethodView):
             return template
 
         return _template(services.uow.write(job))
+
+
+@blueprint.route("/templates/<uuid:template_id>/versions")
+class TemplateVersions(MethodView):
+    """The history of one template."""
+
+    @blueprint.doc(security=_SECURITY, summary="List a template's versions with what differs")
+    @blueprint.response(200, TemplateVersionsSchema)
+    def get(self, template_id: UUID) -> dict[str, Any]:
+        """Return every version, each with its differences from the one before."""
+        client = organisation_token()
+        with wiring().uow.read() as session:
+            found = templates.versions(session, template_id, client.organisation_id)
+        return {
+            "versions": [
+                _template(each.template)
+                | {
+                    "state": each.state,
+                    "published_at": rfc3339(each.published_at),
+                    "differences": [asdict(one) for one in each.differences],
+                }
+                for each in found
+            ]
+        }
 
 
 @blueprint.route("/obligations")

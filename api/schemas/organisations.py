@@ -108,6 +108,29 @@ class TemplatesSchema(Schema):
     templates = fields.List(fields.Nested(TemplateSchema), required=True)
 
 
+class DifferenceSchema(Schema):
+    """A member that differs from the version before; null where it is absent on that side."""
+
+    pointer = fields.String(required=True, metadata={"description": "JSON pointer (RFC 6901)."})
+    weight = fields.String(required=True, metadata={"enum": ["material", "cosmetic"]})
+    before = fields.Raw(required=True, allow_none=True)
+    after = fields.Raw(required=True, allow_none=True)
+
+
+class TemplateVersionSchema(TemplateSchema):
+    """A version with its state, and what differs from the version before it."""
+
+    state = fields.String(required=True, metadata={"enum": ["published", "superseded"]})
+    published_at = fields.String(required=True, metadata={"format": "date-time"})
+    differences = fields.List(fields.Nested(DifferenceSchema), required=True)
+
+
+class TemplateVersionsSchema(Schema):
+    """Every version of one template, oldest first."""
+
+    versions = fields.List(fields.Nested(TemplateVersionSchema), required=True)
+
+
 class OrganisationSchema(Schema):
     """The organisation that a token speaks for."""
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from consent.formats import deletion_receipt, jws
-from consent.templates import TYPE
+from consent.template_format import TYPE
 from tests.support.oauth_client import OMIT, new_key, without_omitted
 from tests.support.reading import page
 from tests.support.stores import STORES

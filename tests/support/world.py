@@ -17,8 +17,10 @@ from api.oauth import clients
 from api.wiring import wire
 from consent import notices, organisations
 from consent.agreements import Choice
+from consent.clauses import CURRENT
 from consent.formats import jws
-from consent.templates import TYPE, VERSION, publish
+from consent.template_format import TYPE, VERSION
+from consent.templates import publish
 from pds.ids import random_uuid
 from pds.records import Draft
 from tests.support.oauth_client import (
@@ -54,6 +56,7 @@ def template_document(organisation_id, *, required=(), optional=(), **members):
         "optional_attributes": [{"name": name, "reason": wording("Nice.")} for name in optional],
         "actions": ["read"],
         "access": {"mode": "on_change", "fetches_per_day": 100},
+        "instances": {},
         "data_from": {},
         "max_duration": "P365D",
         "retention": {"after_end": "P30D", "text": wording("Deleted within 30 days.")},
@@ -63,6 +66,7 @@ def template_document(organisation_id, *, required=(), optional=(), **members):
         "if_refused": wording("You get no card."),
         "complaint": wording("Write to us."),
         "jurisdiction": "AZ",
+        "clauses": CURRENT.sha256,
     }
     return document | members
 

@@ -62,28 +62,137 @@ def test_every_fault_of_words_is_named_at_once():
     )
 
     assert rules(found) == {
-        ("attributes.1.name", "unknown_attribute"),
-        ("attributes.2.name", "twice"),
-        ("max_duration", "duration"),
-        ("purpose_text.az", "too_long"),
-        ("purpose_text.en", "too_long"),
-        ("data_from.contact", "no_range"),
-        ("data_from.health", "no_range"),
+        ("/attributes/1/name", "unknown_attribute"),
+        ("/attributes/2/name", "twice"),
+        ("/max_duration", "duration"),
+        ("/purpose_text/az", "too_long"),
+        ("/purpose_text/en", "too_long"),
+        ("/data_from/contact", "no_range"),
+        ("/data_from/health", "no_range"),
     }
 
 
 def test_an_item_is_either_required_or_optional():
-    assert ("optional_attributes.0.name", "twice") in rules(document(optional=["contact.email"]))
+    assert ("/optional_attributes/0/name", "twice") in rules(document(optional=["contact.email"]))
 
 
 def test_reading_nothing_is_a_contradiction():
-    assert rules(document(required=[])) == {("attributes", "empty")}
+    assert rules(document(required=[])) == {("/attributes", "empty")}
 
 
 @pytest.mark.parametrize("name", ["contact.label", "contact", "contact.", ".email", "x.y"])
 def test_companions_and_collections_are_not_asked_for(name):
     """P-21: they go with what is agreed."""
-    assert rules(document(required=[name])) == {("attributes.0.name", "unknown_attribute")}
+    assert rules(document(required=[name])) == {("/attributes/0/name", "unknown_attribute")}
+
+
+@pytest.mark.parametrize(
+    ("members", "place", "rule"),
+    [
+        ({"jurisdiction": "Bakı"}, "/jurisdiction", "pattern"),
+        ({"access": {"mode": "always", "fetches_per_day": 1}}, "/access/mode", "enum"),
+        ({"access": {"mode": "periodic", "fetches_per_day": 0}}, "/access/fetches_per_day",
+         "minimum"),
+        ({"attributes": [{"name": "contact.email"}]}, "/attributes/0", "required"),
+        ({"attributes": [{"name": 1, "reason": wording("x")}]}, "/attributes/0/name", "type"),
+        ({"data_from": {"transactions": "yesterday"}}, "/data_from/transactions", "format"),
+        ({"data_from": {"a.b": "2026-01-01"}}, "/data_from", "propertyNames"),
+        ({"name": wording(" ")}, "/name/az", "blank"),
+        ({"clauses": "0" * 64}, "/clauses", "not_current"),
+        ({"recipients": ["x"]}, "/recipients/0", "minLength"),
+        ({"extra": 1}, "/", "additionalProperties"),
+        ({"type": "pds-template/1"}, "/type", "const"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_by_a_json_pointer_with_its_rule_and_what_to_do(members, place, rule):
+    """RFC 6901."""
+    with pytest.raises(ValidationFailedError) as refused:
+        check(document(**members))
+
+    issue = refused.value.issues[0]
+    assert (issue.pointer, issue.rule) == (place, rule)
+    assert issue.detail
+    assert not issue.detail.startswith("data")
+
+
+@pytest.mark.parametrize("found", [None, [], "x", 1, {}])
+def test_what_is_no_template_is_refused_whole(found):
+    assert {place for place, _ in rules(found)} == {"/"}
+
+
+def item(name="demographics.birth_date", **members):
+    return {"name": name, "reason": wording("Needed.")} | members
+
+
+@pytest.mark.parametrize(
+    ("asked", "place", "rule"),
+    [
+        (item(coarsened_to="city_only"), "coarsened_to", "unknown_coarsening"),
+        (item(coarsenings=["age_band", "city_only"]), "coarsenings/1", "unknown_coarsening"),
+        (item(coarsened_to="age_band", coarsenings=["age_band"]), "coarsenings/0", "twice"),
+        (item(coarsenings=["age_band", "age_band"]), "coarsenings", "uniqueItems"),
+        (item("contact.email", coarsenings=["age_band"]), "coarsenings/0", "unknown_coarsening"),
+    ],
+)
+def test_coarser_forms_are_those_of_the_catalogue(asked, place, rule):
+    """LEAD-5."""
+    assert rules(document(attributes=[asked])) == {(f"/attributes/0/{place}", rule)}
+
+
+@pytest.mark.parametrize(
+    ("instances", "rule"),
+    [
+        ({"contact": "primary"}, None),
+        ({"contact": "all"}, None),
+        ({"addresses": "primary"}, "not_asked"),
+        ({"profile": "all"}, "only_one"),
+        ({"interests": "primary"}, "no_primary"),
+        ({"contact": "chosen"}, "enum"),
+    ],
+)
+def test_a_template_may_ask_for_the_main_record_only(instances, rule):
+    """P-26: which of several is the person's to choose, and never the organisation's."""
+    found = document(
+        required=["contact.email", "profile.given_name", "interests.level"], instances=instances
+    )
+    place = f"/instances/{next(iter(instances))}"
+
+    if rule is None:
+        check(found)
+    else:
+        assert rules(found) == {(place, rule)}
+
+
+def test_what_may_be_coarsened_is_the_organisations_word_for_required_items_only():
+    """P-27: less of a required item than was said to do would be a refusal."""
+    exact = item()
+    named = item(coarsenings=["age_band"])
+    coarse = item(coarsened_to="age_band", coarsenings=["age_over_18"])
+    every = ("age_over_18", "age_over_65", "age_band", "year_of_birth")
+
+    def offered(place, asked):
+        found = document(attributes=[item("contact.email")], optional_attributes=[])
+        template = Template("0" * 64, found | {place: [*found[place], asked]})
+        name = "demographics.birth_date"
+        return template.coarsened_to(name), template.coarsenings(name)
+
+    assert offered("attributes", exact) == (None, ())
+    assert offered("attributes", named) == (None, ("age_band",))
+    assert offered("attributes", coarse) == ("age_band", ("age_over_18",))
+    assert offered("optional_attributes", exact) == (None, every)
+    assert offered("optional_attributes", coarse) == ("age_band", ("age_over_18",))
+
+
+def test_a_template_of_the_first_format_is_still_read():
+    first = document(type="pds-template/1")
+    del first["clauses"], first["instances"]
+    found = Template("0" * 64, first)
+
+    assert found.clauses is None
+    assert found.instances("contact") == "all"
+    assert found.coarsenings("contact.email") == ()
+    notice = notices.build(ask(template=found, optional=()), organisation(), locale="az")
+    assert notice["clauses"] is None
 
 
 def test_a_template_says_why_it_asks_for_each_item():
