@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 REJECTS_WAITING = 2
 ERASURE_OVERDUE = 3
+LOG_PROBLEM = 4
 PROGRESS = click.Choice(["auto", "plain", "json"])
 as_json = click.option("--json", "is_json", is_flag=True, help="Write JSON.")
 
@@ -208,15 +209,21 @@ def run(
 @given
 @_explains_errors
 def status(given: _Given, *, is_json: bool) -> None:
-    """Show how things stand: exit code 2 for waiting rejects, 3 for an overdue erasure."""
+    """Show how things stand: exit code 2: rejects wait; 3: an erasure is overdue; 4: the log."""
     instance = given.open()
-    current = read_status(instance.store, instance.environment.clock)
+    current = read_status(
+        instance.store,
+        instance.environment.clock,
+        log_checked=bool(instance.config.server.log_keys),
+    )
     if is_json:
         click.echo(json.dumps(current.document()))
     else:
         views.show_status(current)
     if current.overdue:
         raise SystemExit(ERASURE_OVERDUE)
+    if current.log_problems:
+        raise SystemExit(LOG_PROBLEM)
     if current.rejected:
         raise SystemExit(REJECTS_WAITING)
 

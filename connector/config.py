@@ -24,6 +24,7 @@ from connector.mapping.expressions import compile_expression
 from connector.mapping.rules import Conflict, MapRule
 from connector.mapping.transforms import TRANSFORMS
 from connector.pds.client import checked_issuer
+from consent.formats.note import Verifier
 
 ADAPTERS = ("memory", "tryton")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -34,11 +35,12 @@ RATE = re.compile(r"([1-9][0-9]{0,4})/([smh])")
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """`[pds]`: `private_keys` is the text of a JWK or JWK Set."""
+    """`[pds]`: `private_keys` is the text of a JWK or JWK Set; no `log_keys`: none is pinned."""
 
     url: str
     client_id: str
     private_keys: str = field(repr=False)
+    log_keys: Sequence[Verifier]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class _Server(Schema):
     url = fields.Url(required=True, require_tld=False)
     client_id = fields.String(required=True, validate=validate.Length(1, 200))
     private_key = fields.Nested(_Secret, required=True)
+    log_vkeys = fields.String(validate=validate.Length(1, 1000))
 
 
 class _State(Schema):
@@ -217,6 +220,7 @@ def _core(checked: Mapping[str, Any], folder: Path) -> CoreConfig:
             url=checked_issuer(server["url"]),
             client_id=server["client_id"],
             private_keys=_key_text(server["private_key"], folder),
+            log_keys=_log_keys(server.get("log_vkeys"), folder),
         ),
         state=StateConfig(
             url=_database_url(state["url"], folder),
@@ -266,6 +270,22 @@ def _key_text(source: Mapping[str, str], folder: Path) -> str:
     if value.startswith("{"):
         return value
     return _secret({"file": value}, folder, "[pds] private_key")
+
+
+def _log_keys(file: str | None, folder: Path) -> Sequence[Verifier]:
+    """Read pinned keys of the server's log, one a line, as `/log/vkeys` gives them."""
+    if file is None:
+        return ()
+    try:
+        lines = (folder / file).read_text(encoding="utf-8").split()
+        keys = [Verifier.from_text(line) for line in lines]
+    except OSError as error:
+        raise ConfigurationError(f"[pds] log_vkeys: {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"[pds] log_vkeys: {file}: {error}") from error
+    if len({key.name for key in keys}) != 1:
+        raise ConfigurationError(f"[pds] log_vkeys: {file}: write the keys of one log, one a line")
+    return keys
 
 
 def _secret(source: Mapping[str, str], folder: Path, place: str) -> str:

@@ -98,6 +98,12 @@ class AnswerRejectedError(ServerError):
     code = "answer-rejected"
 
 
+class LogProblemError(ServerError):
+    """The log does not hold what an answer named, or is not the log it was (P-33)."""
+
+    code = "log-problem"
+
+
 class AuthorizationFailedError(ServerError):
     """The person refused, or the answer to the authorization request does not hold."""
 

@@ -16,6 +16,8 @@ from connector.errors import ConfigurationError, ConnectorError
 from connector.pds import proofs
 from connector.pds.client import checked_issuer
 from connector.wiring import Environment, Instance
+from consent.formats.checkpoint import open_checkpoint
+from consent.formats.errors import FormatError
 
 KEY_FILE = "client-key.json"
 SECRET_FILE = "state-secret"  # noqa: S105 - the name of a file
@@ -25,6 +27,7 @@ CONFIGURATION = """\
 url = {url}
 client_id = {client_id}
 private_key = {{ file = "client-key.json" }}
+# log_vkeys = "log.vkey"  # lines of the server's /log/vkeys: pinned, they let runs check its log
 
 [state]
 url = "sqlite:///connector.db"
@@ -118,6 +121,7 @@ def check(instance: Instance) -> CheckReport:
     tests: Sequence[Callable[[Instance], CheckReport]] = (
         _check_state,
         _check_server,
+        _check_log,
         _check_crm,
         _check_mapping,
     )
@@ -150,6 +154,17 @@ def _check_server(instance: Instance) -> CheckReport:
     if instance.signer is None:
         problems.append("no Ed25519 key: deletion receipts cannot be signed")
     return CheckReport(problems, (f"server {client.issuer}",))
+
+
+def _check_log(instance: Instance) -> CheckReport:
+    keys = instance.config.server.log_keys
+    if not keys:
+        return CheckReport((), ("log: no key is pinned, so nothing is looked up in it",))
+    try:
+        tree = open_checkpoint(instance.client.checkpoint(), log_keys=keys).checkpoint
+    except FormatError as error:
+        return CheckReport((f"log {keys[0].name}: {error}",), ())
+    return CheckReport((), (f"log {tree.origin}: {tree.size} entries, signed by a pinned key",))
 
 
 def _check_crm(instance: Instance) -> CheckReport:

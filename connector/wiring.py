@@ -73,6 +73,7 @@ class Instance:
             ),
             clock=self.environment.clock,
             signer=self.signer,
+            log_keys=self.config.server.log_keys,
         )
 
 

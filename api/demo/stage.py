@@ -30,6 +30,7 @@ _CONNECTOR_TOML = """\
 url = {url}
 client_id = {client_id}
 private_key = {{ file = {key} }}
+log_vkeys = "log.vkey"
 
 [state]
 url = "sqlite:///connector.db"
@@ -108,6 +109,9 @@ class Connector:
             ),
             "utf-8",
         )
+        # In life an organisation compares this key with one that it has from elsewhere.
+        vkeys = httpx.get(f"{seeded.base_url}/log/vkeys", timeout=30).raise_for_status()
+        (folder / "log.vkey").write_text(vkeys.text, "utf-8")
         secret = folder / "state-secret"
         secret.touch(mode=0o600)
         secret.write_text(os.urandom(32).hex(), "ascii")

@@ -62,6 +62,7 @@ class Story:
             ("The connector puts it into the CRM", self._syncs),
             ("Running the connector again changes nothing", self._syncs_again),
             ("Aysel corrects her e-mail, the CRM follows", self._corrects),
+            ("The connector finds its reads in the log", self._looks_up),
             ("Aysel sees who read what", self._sees_reads),
             ("Aysel stops sharing in two steps", self._stops_sharing),
             ("The CRM is cleaned, Aysel sees the confirmation", self._is_erased),
@@ -138,6 +139,15 @@ class Story:
             "the CRM has the corrected e-mail",
         )
         return "aysel.yeni@poct.example"
+
+    def _looks_up(self) -> str:
+        def is_found() -> bool:
+            self.connector.run("run", "--progress", "plain")
+            status = json.loads(self.connector.run("status", "--json").stdout)
+            return bool(status["log_checked"]) and status["log_waiting"] == 0
+
+        self._until(is_found, "the log holds what the answers named")
+        return "every entry that an answer named, proved under the pinned key"
 
     def _sees_reads(self) -> str:
         page = self.browser.get("/activity")

@@ -18,6 +18,8 @@ from api.schemas.organisations import (
     ChangesQuerySchema,
     ChangesSchema,
     ConnectionsSchema,
+    LogEntriesQuerySchema,
+    LogEntriesSchema,
     ObligationSchema,
     ObligationsQuerySchema,
     ObligationsSchema,
@@ -29,6 +31,7 @@ from api.schemas.organisations import (
 )
 from api.wiring import wiring
 from consent import feeds, obligations, organisations, templates
+from consent.log import evidence
 from consent.models import Obligation
 from consent.organisations import pairwise_subject
 from consent.templates import Template
@@ -238,6 +241,26 @@ class Confirmation(MethodView):
             keys=keys,
         )
         return _obligation(answered)
+
+
+@blueprint.route("/log-entries")
+class LogEntries(MethodView):
+    """What the log holds of the organisation's own grants."""
+
+    @blueprint.doc(security=_SECURITY, summary="Look up log entries, with proofs")
+    @blueprint.arguments(LogEntriesQuerySchema, location="query", as_kwargs=True)
+    @blueprint.response(200, LogEntriesSchema)
+    def get(self, stream: str, after: int, limit: int, size: int) -> dict[str, Any]:
+        """Return public parts after a number, up to the first entry that waits for the tree."""
+        client, services = organisation_token(), wiring()
+        with services.uow.read() as session:
+            found = evidence.stream_of_organisation(
+                session, client.organisation_id, stream, ids=services.ids
+            )
+            page = evidence.page_of_stream(
+                session, found, after=after, limit=limit, known_size=size
+            )
+        return page.to_dict()
 
 
 def _template(template: Template) -> dict[str, Any]:

@@ -138,3 +138,24 @@ class OrganisationSchema(Schema):
     name = fields.Dict(required=True)
     standing = fields.String(required=True)
     client = fields.Dict(required=True)
+
+
+class LogEntriesQuerySchema(Schema):
+    """Which entries of which stream, and the tree that the reader verified last."""
+
+    stream = fields.String(required=True, validate=validate.Length(1, 64))
+    after = fields.Integer(load_default=0, validate=validate.Range(0, _LARGEST - 1_000))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+    size = fields.Integer(load_default=0, validate=validate.Range(0, _LARGEST))
+
+
+class LogEntriesSchema(Schema):
+    """Events of a grant of one's own, opened and proved to be in the log (P-33)."""
+
+    stream = fields.String(required=True)
+    checkpoint = fields.String(required=True, metadata={"description": "A C2SP signed note."})
+    consistency = fields.List(
+        fields.String(), required=True, metadata={"description": "From the tree of `size` leaves."}
+    )
+    entries = fields.List(fields.Dict(), required=True)
+    has_more = fields.Boolean(required=True)

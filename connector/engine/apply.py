@@ -89,6 +89,11 @@ def _snapshot(ctx: RunContext, known: KnownConnection) -> Snapshot | None:
     checked_at = ctx.clock.now()
     try:
         snapshot = ctx.client.snapshot(known.grant_id, refresh_token=refresh_token)
+        with ctx.store.write(ctx.lease) as state:
+            state.logbook.cite(
+                snapshot.log_entries, seen_at=checked_at, latest_only=not ctx.log_keys
+            )
+            state.connections.put_checked(known.id, checked_at=checked_at)
     except ConsentEndedError as error:
         pull.end_by_problem(ctx, known, error)
         return None
@@ -99,9 +104,6 @@ def _snapshot(ctx: RunContext, known: KnownConnection) -> Snapshot | None:
     except (ServerRefusedError, AnswerRejectedError) as error:
         pull.reject_answer(ctx, known, error)
         return None
-    with ctx.store.write(ctx.lease) as state:
-        state.connections.put_log_entries(snapshot.log_entries, seen_at=checked_at)
-        state.connections.put_checked(known.id, checked_at=checked_at)
     return snapshot
 
 

@@ -16,6 +16,7 @@ from connector.crm.base import CrmAdapter
 from connector.mapping.rules import MapRule
 from connector.pds.client import PDSClient
 from connector.state.store import Lease, StateStore
+from consent.formats.note import Verifier
 
 
 class Point(IntEnum):
@@ -100,6 +101,7 @@ class RunContext:
     reach: Callable[[Point], None]
     progress: Progress
     only: str | None = None
+    log_keys: Sequence[Verifier] = ()
     counts: Counter[str] = field(default_factory=Counter)
 
     @property

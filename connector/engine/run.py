@@ -19,7 +19,7 @@ from connector.crm.base import (
     Residue,
     Upsert,
 )
-from connector.engine import apply, erase, pull, receipts
+from connector.engine import apply, erase, log_check, pull, receipts
 from connector.engine.context import Point, Policy, Progress, ReceiptSigner, RunContext
 from connector.engine.plan import Plan
 from connector.errors import ConnectorError, CrmError, MappingError, ServerError
@@ -27,6 +27,7 @@ from connector.mapping.lint import lint
 from connector.mapping.rules import MapRule
 from connector.pds.client import PDSClient
 from connector.state.store import StateStore
+from consent.formats.note import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def _nowhere(_point: Point) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs have in common."""
+    """What runs have in common; without `log_keys` the server's log is not looked at."""
 
     client: PDSClient
     store: StateStore
@@ -54,6 +55,7 @@ class Engine:
     policy: Policy
     clock: Clock
     signer: ReceiptSigner | None
+    log_keys: Sequence[Verifier] = ()
     reach: Callable[[Point], None] = _nowhere
 
     def run(
@@ -84,6 +86,7 @@ class Engine:
             reach=self.reach,
             progress=progress,
             only=only,
+            log_keys=self.log_keys,
         )
         self.reach(Point.LEASED)
         plans: list[Plan] = []
@@ -111,6 +114,7 @@ def _steps(ctx: RunContext, *, is_dry: bool, due_only: bool) -> list[Plan]:
         raise unreachable
     if not is_dry:
         receipts.hand_in(ctx)
+    log_check.look_up(ctx)
     require_fitting(ctx.crm, ctx.rules)
     with ctx.store.write(ctx.lease) as state:
         state.queue.revive(due_only=due_only)

@@ -30,6 +30,8 @@ from connector.errors import (
 )
 from connector.pds import models
 from connector.pds.proofs import ASSERTION_TYPE, SigningKey, client_assertion, dpop_proof
+from consent.formats.errors import FormatError
+from consent.formats.stream_page import StreamPage
 
 T = TypeVar("T")
 METADATA_PATH = "/.well-known/oauth-authorization-server"
@@ -184,14 +186,38 @@ class PDSClient:
                 refresh_token=refresh_token,
                 parameters={} if cursor is None else {"cursor": cursor},
             )
-            entries.append(models.log_entry_from(answer.headers.get("PDS-Log-Entry")))
             body = _json(answer)
+            header = answer.headers.get("PDS-Log-Entry")
+            count = len(models.objects(body, "records"))
+            entries.append(models.log_entry_from(header, count=count))
             if body.get("grant_id") != grant_id:
                 raise AnswerRejectedError("the answer is about another grant")
             _gather(records, body)
             if not models.flag(body, "has_more"):
                 return _snapshot(body, grant_id=grant_id, records=records, entries=entries)
             cursor = _moved_on(cursor, models.optional_text(body, "next_cursor"))
+
+    def log_entries(self, stream: str, *, after: int, size: int) -> StreamPage:
+        """Read what the log holds of a grant's stream; nothing of the page is verified yet.
+
+        Args:
+            stream: as an answer named it.
+            after: the number after which to read.
+            size: the tree that was verified last, which the page is to lead on from; 0 for none.
+
+        Raises:
+            AnswerRejectedError: the page does not have its form.
+        """
+        parameters: dict[str, str | int] = {"stream": stream, "after": after, "size": size}
+        answer = self._as_organisation("GET", "/v1/log-entries", parameters=parameters)
+        try:
+            return StreamPage.from_dict(_json(answer))
+        except FormatError as error:
+            raise AnswerRejectedError(f"/v1/log-entries: {error}") from error
+
+    def checkpoint(self) -> str:
+        """Read the log's newest checkpoint, a signed note."""
+        return self._sent(lambda: self._http.get(f"{self.issuer}/log/checkpoint")).text
 
     def clock_skew(self) -> timedelta | None:
         """Return how far this machine's clock is ahead, or None where the server names no time."""

@@ -104,10 +104,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """The `PDS-Log-Entry` of an answer: where the log must hold it (P-33)."""
+    """The `PDS-Log-Entry` of an answer of `count` records: where the log must hold it (P-33)."""
 
     stream: str
     seq: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +240,12 @@ def token_from(body: JSON) -> TokenAnswer:
     )
 
 
-def log_entry_from(header: str | None) -> LogEntry:
+def log_entry_from(header: str | None, *, count: int) -> LogEntry:
     """Read `PDS-Log-Entry: stream/seq`; without it the answer is not proven (P-33)."""
     stream, slash, number = (header or "").rpartition("/")
     if not slash or not stream or not (number.isascii() and number.isdigit()) or int(number) < 1:
         raise AnswerRejectedError("an answer without its log entry")
-    return LogEntry(stream, int(number))
+    return LogEntry(stream, int(number), count)
 
 
 def agreement_from(body: JSON) -> Agreement:

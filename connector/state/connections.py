@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from connector.keys import ConnectorKeys
 from connector.pds import models
 from connector.state.rows import put
-from connector.state.schema import connection, credential, log_entry
+from connector.state.schema import connection, credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +159,6 @@ class Connections:
         query = select(credential.c.sealed).where(credential.c.name == name)
         sealed = self.sql.execute(query).scalar_one_or_none()
         return None if sealed is None else self.keys.open_sealed(sealed, place=name)
-
-    def put_log_entries(self, entries: Sequence[models.LogEntry], *, seen_at: datetime) -> None:
-        """Keep the latest place of each stream that an answer cited (P-33)."""
-        for entry in entries:
-            query = select(log_entry.c.seq).where(log_entry.c.stream == entry.stream)
-            latest = self.sql.execute(query).scalar_one_or_none()
-            if latest is None or latest < entry.seq:
-                values = {"stream": entry.stream, "seq": entry.seq, "seen_at": seen_at}
-                put(self.sql, log_entry, values)
-
-    def latest_log_entries(self) -> list[models.LogEntry]:
-        """Return the latest place of each stream, to be looked up in the log."""
-        rows = self.sql.execute(select(log_entry).order_by(log_entry.c.stream))
-        return [models.LogEntry(row.stream, row.seq) for row in rows]
 
     def _update(self, connection_id: str, **values: object) -> None:
         self.sql.execute(

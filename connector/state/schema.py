@@ -17,11 +17,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
 )
 
-VERSION = 1  # another version of the tables is refused, never guessed at
+VERSION = 2  # another version of the tables is refused, never guessed at
 
 metadata = MetaData()
 
@@ -168,12 +169,31 @@ credential = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+log_stream = Table(
+    "log_stream",
+    metadata,
+    Column("stream", String(120), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the latest that an answer named (P-33)
+    Column("verified_seq", BigInteger, nullable=False),  # the log holds every number up to here
+    Column("problem", String(200)),  # null: none; our words, never the server's
+)
+
 log_entry = Table(
     "log_entry",
     metadata,
     Column("stream", String(120), primary_key=True),
-    Column("seq", BigInteger, nullable=False),  # the latest that an answer cited (P-33)
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # named, not found yet
+    Column("count", Integer, nullable=False),  # records in that answer
     Column("seen_at", UTCDateTime, nullable=False),
+)
+
+log_checkpoint = Table(
+    "log_checkpoint",
+    metadata,
+    Column("origin", String(200), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),  # as signed: evidence, should the log be rewritten
 )
 
 lease = Table(

@@ -36,6 +36,7 @@ from connector.state.audit import AuditTrail
 from connector.state.connections import Connections
 from connector.state.erasures import Erasures
 from connector.state.links import Links
+from connector.state.logbook import Logbook
 from connector.state.queue import Queue
 from connector.state.rows import put
 
@@ -67,6 +68,7 @@ class StateTransaction:
     links: Links
     erasures: Erasures
     audit: AuditTrail
+    logbook: Logbook
 
 
 class StateStore:
@@ -191,6 +193,7 @@ class StateStore:
             links=Links(sql),
             erasures=Erasures(sql, self.clock),
             audit=AuditTrail(sql, self.keys.audit, self.clock),
+            logbook=Logbook(sql),
         )
 
 

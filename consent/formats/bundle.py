@@ -73,6 +73,21 @@ class BundleEntry:
             "private": private,
         }
 
+    @classmethod
+    def from_dict(cls, value: object, where: str) -> BundleEntry:
+        """Invert `to_dict`.
+
+        Raises:
+            MalformedError: it does not have the form; `where` begins the path of what is wrong.
+        """
+        found = fields.members(value, where, required=("index", "leaf_proof", "event", "private"))
+        return cls(
+            index=fields.integer(found["index"], f"{where}.index", least=0),
+            leaf_proof=hashes(found["leaf_proof"], f"{where}.leaf_proof"),
+            event=PublicOpening.from_dict(found["event"], f"{where}.event"),
+            private=fields.optional(_private, found["private"], f"{where}.private"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StreamRange:
@@ -181,7 +196,7 @@ class Bundle:
             checkpoint=fields.long_text(found["checkpoint"], "checkpoint"),
             manifest=_manifest(found["manifest"]),
             streams=fields.each(_stream, found["streams"], "streams"),
-            entries=fields.each(_entry, found["entries"], "entries"),
+            entries=fields.each(BundleEntry.from_dict, found["entries"], "entries"),
             receipts=fields.each(fields.mapping, found["receipts"], "receipts"),
             agreements=fields.each(_agreement, found["agreements"], "agreements"),
             consistency=fields.each(_consistency, found["consistency"], "consistency"),
@@ -236,6 +251,11 @@ def assemble(
     )
 
 
+def hashes(value: object, where: str) -> tuple[bytes, ...]:
+    """Read an array of base64 hashes, or raise MalformedError."""
+    return fields.each(_hash, value, where)
+
+
 def _manifest(value: object) -> Manifest:
     found = fields.members(value, "manifest", required=("entries", "receipts", "agreements"))
     return Manifest(
@@ -252,16 +272,6 @@ def _stream(value: object, where: str) -> StreamRange:
         stream=fields.text(found["stream"], f"{where}.stream"),
         first=first,
         last=fields.integer(found["last"], f"{where}.last", least=first),
-    )
-
-
-def _entry(value: object, where: str) -> BundleEntry:
-    found = fields.members(value, where, required=("index", "leaf_proof", "event", "private"))
-    return BundleEntry(
-        index=fields.integer(found["index"], f"{where}.index", least=0),
-        leaf_proof=_hashes(found["leaf_proof"], f"{where}.leaf_proof"),
-        event=PublicOpening.from_dict(found["event"], f"{where}.event"),
-        private=fields.optional(_private, found["private"], f"{where}.private"),
     )
 
 
@@ -286,7 +296,7 @@ def _consistency(value: object, where: str) -> ConsistencyProof:
     return ConsistencyProof(
         old_size=fields.integer(found["old_size"], f"{where}.old_size", least=0),
         new_size=fields.integer(found["new_size"], f"{where}.new_size", least=0),
-        hashes=_hashes(found["hashes"], f"{where}.hashes"),
+        hashes=hashes(found["hashes"], f"{where}.hashes"),
     )
 
 
@@ -308,10 +318,6 @@ def _hints(value: object) -> Hints:
             for kid, key in keys.items()
         },
     )
-
-
-def _hashes(value: object, where: str) -> tuple[bytes, ...]:
-    return fields.each(_hash, value, where)
 
 
 def _hash(value: object, where: str) -> bytes:

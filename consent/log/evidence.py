@@ -7,6 +7,7 @@ tree nor waiting for it is missing from the bundle, and its number with it: the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,12 +28,16 @@ from consent.formats.bundle import (
 )
 from consent.formats.canonical import JSONValue, parse
 from consent.formats.merkle import consistency_proof
+from consent.formats.stream_page import StreamPage
 from consent.log.entries import DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM, grant_stream
 from consent.log.reader import LoggedEvent, SignedTree, signed_tree, stream_events
 from consent.models import AgreementVersion, Event, Grant, LogPending, Receipt
+from pds.errors import NotFoundError
 from pds.events import vault_stream
+from pds.ids import IdFactory
 
 _CHUNK = 500  # parameters of one statement
+_GRANT_STREAM = re.compile(r"g\.([0-9a-f]{32})", re.ASCII)
 
 OpenPrivate = Callable[[LoggedEvent], PrivateOpening | None]
 
@@ -64,6 +69,27 @@ def streams_of_organisation(session: Session, organisation_id: UUID) -> list[Str
     """Return the streams of all grants that an organisation ever had."""
     query = select(Grant.bucket, Grant.id).where(Grant.organisation_id == organisation_id)
     return [Stream(bucket, grant_stream(found)) for bucket, found in session.execute(query)]
+
+
+def stream_of_organisation(
+    session: Session, organisation_id: UUID, name: str, *, ids: IdFactory
+) -> Stream:
+    """Return the stream `name`, of a grant that this organisation has or had.
+
+    Raises:
+        NotFoundError: it is no grant's stream, or another organisation's.
+    """
+    match = _GRANT_STREAM.fullmatch(name)
+    if match is None:
+        raise NotFoundError
+    grant_id = UUID(match[1])
+    bucket = ids.bucket_of(grant_id)
+    query = select(Grant.id).where(
+        Grant.bucket == bucket, Grant.id == grant_id, Grant.organisation_id == organisation_id
+    )
+    if session.scalar(query) is None:
+        raise NotFoundError
+    return Stream(bucket, name)
 
 
 def streams_of_period(session: Session, since: datetime, until: datetime) -> list[Stream]:
@@ -112,10 +138,43 @@ def build_bundle(
     )
 
 
-def _signed(session: Session, stream: Stream, size: int) -> Iterator[LoggedEvent]:
+def page_of_stream(
+    session: Session, stream: Stream, *, after: int, limit: int, known_size: int = 0
+) -> StreamPage:
+    """Return the public parts of a stream after a number, proved to be in the signed tree (P-33).
+
+    Args:
+        session: of a read transaction.
+        stream: from the functions above.
+        after: the number after which; 0 for the beginning.
+        limit: at most so many entries, 1 or more.
+        known_size: the tree that the reader verified last, to be proved extended; one that never
+            was gets no proof, and the reader finds the checkpoint behind its own.
+
+    Raises:
+        NotFoundError: nothing is signed yet.
+    """
+    tree = signed_tree(session)
+    size = tree.checkpoint.size
+    last = after + limit
+    events = list(_signed(session, stream, size, first=after + 1, last=last + 1))
+    page = [event for event in events if event.ref.seq <= last]
+    proof = consistency_proof(tree.read, known_size, size) if known_size <= size else []
+    return StreamPage(
+        stream=stream.name,
+        checkpoint=tree.note,
+        consistency=tuple(proof),
+        entries=tuple(_entries(page, tree, None)),
+        has_more=len(events) > len(page),
+    )
+
+
+def _signed(
+    session: Session, stream: Stream, size: int, *, first: int = 1, last: int | None = None
+) -> Iterator[LoggedEvent]:
     # Up to the first event that still waits. One that is missing for any other reason does not end
     # the stream: what comes after it stays in, so that the gap shows.
-    events = list(stream_events(session, stream.bucket, stream.name))
+    events = list(stream_events(session, stream.bucket, stream.name, first=first, last=last))
     unplaced = [event.id for event in events if event.index is None]
     query = select(LogPending.event_id).where(
         LogPending.bucket == stream.bucket, LogPending.event_id.in_(unplaced)

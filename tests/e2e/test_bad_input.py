@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.worker import Worker
 from consent.formats import deletion_receipt, jws
 from consent.template_format import TYPE
 from tests.support.oauth_client import OMIT, new_key, without_omitted
@@ -224,6 +225,28 @@ def test_what_belongs_to_another_looks_as_if_it_were_not_there(scene):
     assert refreshed.json()["error"] == "invalid_grant"
 
 
+def test_log_entries_are_opened_for_the_grants_own_organisation_alone(scene):
+    """P-33, SEC-S23: another's stream, a vault's and the deployment's are as one that is none."""
+    own = scene.reads.get("/v1/records").headers["PDS-Log-Entry"].partition("/")[0]
+    theirs = scene.elsewhere.get("/v1/records").headers["PDS-Log-Entry"].partition("/")[0]
+    worker = Worker(scene.world.services)
+    worker.turn()
+    worker.stop()
+    token = scene.shop.organisation_token()
+
+    def told(stream):
+        answer = scene.shop.get("/v1/log-entries", token, params={"stream": stream})
+        return answer.status_code, answer.content
+
+    assert told(own)[0] == 200
+    vault = f"v.{scene.aysel.vault_id.hex}"
+    absent = f"g.{uuid4().hex}"
+    for stream in (theirs, vault, "d", own.upper(), f"{own}/1", "g.", "%00"):
+        assert told(stream) == told(absent), stream
+    is_problem(scene.shop.get("/v1/log-entries", token, params={"stream": theirs}), 404)
+    is_problem(scene.reads.get("/v1/log-entries", params={"stream": own}), 403)
+
+
 def test_an_obligation_of_another_organisation_looks_as_if_it_were_not_there(scene):
     leyla = scene.world.person("obliged")
     connected = scene.world.connect(leyla, scene.bank, scene.bank.publish(required=[EMAIL]))
@@ -403,6 +426,11 @@ def test_a_path_that_is_not_there_is_not_found(scene, path):
         ("/v1/connections", {"limit": "1000000000000000000000"}),
         ("/v1/obligations", {"state": "overdue"}),
         ("/v1/obligations", {"limit": "501"}),
+        ("/v1/log-entries", {}),
+        ("/v1/log-entries", {"stream": "d", "after": "-1"}),
+        ("/v1/log-entries", {"stream": "d", "after": str(2**63 - 1)}),
+        ("/v1/log-entries", {"stream": "d", "limit": "501"}),
+        ("/v1/log-entries", {"stream": "d", "size": "x"}),
     ],
 )
 def test_queries_of_the_organisations_affairs_are_checked(scene, path, parameters):

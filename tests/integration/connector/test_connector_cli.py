@@ -19,6 +19,7 @@ from connector.keys import ConnectorKeys
 from connector.pds.client import http_client
 from connector.state.store import StateStore
 from connector.wiring import Environment
+from consent.formats.note import Signer
 from tests.integration.connector.conftest import AYSEL
 from tests.support.pds_peer import FrozenClock, PDSPeer
 
@@ -123,6 +124,7 @@ def test_check_passes_and_lists_what_was_tried(ready):
     assert [fact.split()[0] for fact in report["facts"]] == [
         "state",
         "server",
+        "log:",
         "memory:",
         "key",
         "mapping:",
@@ -231,6 +233,38 @@ def test_status_is_3_when_an_erasure_is_overdue_con_g4(ready):
     ready.type("run")
     ready.type("status")
     assert ready.crm.contacts == {}
+
+
+def pin(desk, lines):
+    """Pin keys of the server's log."""
+    (desk.config.parent / "log.vkey").write_text(lines, "utf-8")
+    text = desk.config.read_text("utf-8").replace("# log_vkeys", "log_vkeys")
+    desk.config.write_text(text, "utf-8")
+
+
+def test_status_is_4_when_the_log_does_not_hold_what_an_answer_named_p_33(ready):
+    """The server in memory has no log at all."""
+    pin(ready, Signer.generate("vault.test/log").verifier.to_text())
+    connection = ready.person()
+    ready.type("run")
+    ready.type("status")
+
+    ready.type("run")
+
+    status = json.loads(ready.type("status", "--json", code=4).stdout)
+    assert status["log_problems"] == {f"g.{connection.grant_id}": "404 unknown"}
+    assert "404 unknown" in ready.type("status", code=4).stdout
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["", "not a key", "\n".join(Signer.generate(name).verifier.to_text() for name in "ab")],
+    ids=["empty", "noise", "two logs"],
+)
+def test_pinned_keys_that_are_none_are_refused_p_34(ready, lines):
+    pin(ready, lines)
+
+    assert "[pds] log_vkeys: log.vkey" in ready.type("status", code=1).stderr
 
 
 def test_watch_repeats_until_it_is_stopped(ready, monkeypatch):

@@ -380,8 +380,20 @@ def test_the_latest_log_entry_of_each_stream_is_kept_p_33(rig):
     rig.run_well()
 
     with rig.store.read() as state:
-        (entry,) = state.connections.latest_log_entries()
-    assert (entry.stream, entry.seq) == (f"g.{connection.grant_id}", connection.log_seq)
+        (known,) = state.logbook.all()
+        (entry,) = state.logbook.entries(known.stream)
+    assert (known.stream, entry.seq) == (f"g.{connection.grant_id}", connection.log_seq)
+
+
+def test_a_log_entry_that_was_named_before_is_refused_p_33(rig):
+    connection = rig.person()
+    rig.run_well()
+    rig.peer.touch(connection)
+    connection.log_seq -= 1
+
+    rig.run_well()
+
+    assert rig.dead()[0].message == "a log entry that was named before"
 
 
 def test_only_one_run_at_a_time(rig_on):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import httpx
 import pytest
+from sqlalchemy import delete, select, update
 
+from api.worker import Worker
 from connector.crm.memory import MemoryCrm
 from connector.engine.context import Policy, ReceiptSigner, SilentProgress
 from connector.engine.run import Engine
 from connector.keys import ConnectorKeys
 from connector.pds.client import PDSClient
 from connector.pds.proofs import receipt_key
+from connector.state.schema import audit
 from connector.state.store import StateStore
+from connector.status import read_status
+from consent.formats.note import Signer
+from consent.log.entries import EventLog
 from consent.log.feed import number_feed
+from consent.models import Event, EventPayload, Grant, LogCheckpoint, LogPending
 from pds.records import Draft
 from tests.integration.connector.conftest import SECRET, rules_of
 from tests.support.worlds import TickingClock, world_on
@@ -47,6 +56,8 @@ class Story:
         self.store.create()
         self.crm = MemoryCrm()
         self.http = httpx.Client(transport=httpx.WSGITransport(app=world.app))
+        self.log_keys = (world.services.log_signer.verifier,)
+        self.has_worker = True
 
     def connect(self, *optional):
         connected = self.world.connect(
@@ -59,6 +70,8 @@ class Story:
     def run(self):
         while self.world.services.uow.write(number_feed):
             pass
+        if self.has_worker:
+            self.settle()
         client = self.organisation.client
         signing_key, kid = receipt_key([client.key])
         engine = Engine(
@@ -77,12 +90,34 @@ class Story:
             policy=Policy(per_second=1e6, erase_per_second=1e6),
             clock=self.clock,
             signer=ReceiptSigner(signing_key, kid, "pds-connector/test"),
+            log_keys=self.log_keys,
         )
         report = engine.run(progress=SilentProgress())
         assert report.problem is None, report.problem
         with self.store.read() as state:
             assert state.queue.dead() == []
         return report.counts
+
+    def settle(self):
+        """Let the server's background work come to its end."""
+        worker = Worker(self.world.services)
+        worker.turn()
+        worker.stop()
+
+    def status(self):
+        return read_status(self.store, self.clock, log_checked=bool(self.log_keys))
+
+    def cited(self):
+        """Return the one stream that answers named."""
+        with self.store.read() as state:
+            (found,) = state.logbook.all()
+        return found
+
+    def write(self, *statements):
+        """Write into the server's database, as whoever runs it can."""
+        self.world.services.uow.write(
+            lambda session: [session.execute(statement) for statement in statements]
+        )
 
     def contacts(self):
         return [contact.fields for contact in self.crm.contacts.values()]
@@ -94,14 +129,29 @@ class Story:
         return answer.json()["obligations"]
 
 
-@pytest.fixture
-def story(store, tmp_path):
+@contextmanager
+def told_on(store, folder):
+    """Tell the story on a store."""
     clock = WaitingClock()
     with world_on(store, clock=clock) as world:
-        story = Story(world, clock, f"sqlite:///{tmp_path}/connector.db")
+        story = Story(world, clock, f"sqlite:///{folder}/connector.db")
         yield story
         story.http.close()
         story.store.engine.dispose()
+
+
+@pytest.fixture
+def story(store, tmp_path):
+    """Tell it on each kind of store."""
+    with told_on(store, tmp_path) as story:
+        yield story
+
+
+@pytest.fixture
+def lying(sqlite_store, tmp_path):
+    """Tell it on one kind: what lies here is played by the test."""
+    with told_on(sqlite_store, tmp_path) as story:
+        yield story
 
 
 def test_what_a_person_allows_reaches_the_crm_and_no_more(story):
@@ -196,3 +246,167 @@ def test_an_expired_consent_is_erased_before_the_server_says_so_con_31(story):
     story.run()
 
     assert story.contacts() == []
+
+
+def test_the_next_run_finds_in_the_log_what_answers_named_p_33(story):
+    story.connect()
+    story.run()
+    assert story.status().log_waiting == 1
+
+    story.run()
+
+    status = story.status()
+    assert (status.log_checked, status.log_waiting, status.log_problems) == (True, 0, {})
+    assert story.cited().verified_seq == story.cited().seq
+
+
+def test_a_read_of_an_ended_consent_is_still_looked_up_p_33(story):
+    connected = story.connect()
+    story.run()
+    connected.withdraw()
+
+    story.run()
+
+    assert story.status().log_waiting == 0
+
+
+def test_without_a_pinned_key_nothing_is_looked_up_and_status_says_so_p_34(lying):
+    lying.log_keys = ()
+    lying.connect()
+    lying.run()
+
+    lying.run()
+
+    assert (lying.status().log_checked, lying.status().log_waiting) == (False, 1)
+
+
+def leave_out(story, seq):
+    """Play a server that takes an entry out before it gets into the tree."""
+    stream = story.cited().stream
+    (event_id,) = story.world.services.uow.write(
+        lambda session: session.scalars(
+            select(Event.id).where(Event.stream == stream, Event.seq == seq)
+        ).all()
+    )
+    for model in (LogPending, EventPayload):
+        story.write(delete(model).where(model.event_id == event_id))
+    story.write(delete(Event).where(Event.id == event_id))
+
+
+def test_a_server_that_leaves_an_entry_out_is_found_by_the_next_read_p_33(lying):
+    lying.connect()
+    lying.run()
+    left_out = lying.cited()
+    leave_out(lying, left_out.seq)
+    lying.person.save("contact", email="aysel.yeni@mail.example")
+    lying.run()
+
+    lying.run()
+
+    missing = f"{left_out.stream}/{left_out.seq} is not in the log"
+    assert lying.status().log_problems == {left_out.stream: missing}
+
+
+def test_a_server_that_leaves_the_last_entry_out_is_found_after_the_merge_delay_p_33(lying):
+    lying.connect()
+    lying.run()
+    leave_out(lying, lying.cited().seq)
+    lying.run()
+    assert lying.status().log_problems == {}
+
+    lying.clock.move(minutes=11)
+    lying.run()
+
+    (problem,) = lying.status().log_problems.values()
+    assert problem.endswith("is not in the log after 10 minutes")
+
+
+def test_a_server_that_keeps_an_entry_waiting_is_found_though_reads_go_on_p_33(lying):
+    lying.connect()
+    lying.run()
+    lying.has_worker = False
+    for number in range(3):
+        lying.person.save("contact", email=f"aysel{number}@mail.example")
+        lying.run()
+        lying.clock.move(minutes=4)
+    lying.run()
+
+    assert list(lying.status().log_problems) == [lying.cited().stream]
+
+
+def test_a_server_that_gives_a_reads_number_to_another_event_is_found_p_33(lying):
+    lying.connect()
+    lying.run()
+    read = lying.cited()
+    leave_out(lying, read.seq)
+    lying.write(update(Grant).values(seq=Grant.seq - 1))
+    lying.person.save("contact", email="aysel.yeni@mail.example")
+    lying.run()
+
+    lying.run()
+
+    assert lying.cited().seq > read.seq
+    wrong = f"{read.stream}/{read.seq} tells of something else than our read"
+    assert lying.status().log_problems == {read.stream: wrong}
+
+
+def test_an_entry_that_tells_of_fewer_records_than_were_read_is_found_p_33(lying, monkeypatch):
+    append = EventLog.append
+
+    def understate(self, session, **event):
+        return append(self, session, **event | {"count": min(1, event.get("count", 0))})
+
+    monkeypatch.setattr(EventLog, "append", understate)
+    lying.connect()
+    lying.run()
+
+    lying.run()
+
+    (problem,) = lying.status().log_problems.values()
+    assert problem.endswith("tells of something else than our read")
+
+
+def test_a_log_of_another_key_is_found_p_34(lying):
+    lying.log_keys = (Signer.generate(lying.log_keys[0].name).verifier,)
+    lying.connect()
+    lying.run()
+
+    lying.run()
+
+    (problem,) = lying.status().log_problems.values()
+    assert "has signed" in problem
+
+
+def test_a_log_that_was_rolled_back_is_found_p_33(lying):
+    lying.connect()
+    lying.run()
+    lying.run()
+    verified = lying.cited()
+    lying.person.save("contact", email="aysel.yeni@mail.example")
+    lying.run()
+
+    with lying.store.read() as state:
+        size = state.logbook.checkpoint(lying.log_keys[0].name).size
+    lying.write(delete(LogCheckpoint).where(LogCheckpoint.size >= size))
+    lying.has_worker = False
+    lying.run()
+
+    (problem,) = lying.status().log_problems.values()
+    assert "cannot extend" in problem
+    assert lying.cited().verified_seq == verified.seq
+
+
+def test_a_problem_that_goes_away_is_no_longer_shown_and_stays_in_the_trail(lying):
+    keys, lying.log_keys = lying.log_keys, (Signer.generate(lying.log_keys[0].name).verifier,)
+    lying.connect()
+    lying.run()
+    lying.run()
+    assert lying.status().log_problems
+
+    lying.log_keys = keys
+    lying.run()
+
+    assert lying.status().log_problems == {}
+    with lying.store.read() as state:
+        events = state.sql.execute(select(audit.c.event)).scalars().all()
+    assert events.count("log.problem") == 1

@@ -218,7 +218,7 @@ def test_a_feed_that_does_not_lead_on_is_refused_con_g1(body):
 )
 def test_a_malformed_log_entry_is_refused_p_33(header):
     with pytest.raises(AnswerRejectedError):
-        models.log_entry_from(header)
+        models.log_entry_from(header, count=0)
 
 
 def test_a_bearer_token_is_refused_dpop_d13():

@@ -12,6 +12,7 @@ from connector import config
 from connector.errors import ConfigurationError, StateError
 from connector.keys import ConnectorKeys
 from connector.pds.proofs import generate_key
+from consent.formats.note import Signer
 
 GOOD = """
 [pds]
@@ -66,6 +67,8 @@ def test_the_example_of_the_manual_is_valid(load, tmp_path, monkeypatch):
     monkeypatch.setenv("TRYTON_PASSWORD", "tryton-password")
     (tmp_path / "client-key.json").write_bytes((tmp_path / "key.json").read_bytes())
     (tmp_path / "state-secret").write_text("a secret of sixteen bytes", "utf-8")
+    vkey = Signer.generate("vault.example.org/log").verifier.to_text()
+    (tmp_path / "log.vkey").write_text(vkey + "\n", "utf-8")
     manual = (Path(__file__).parents[3] / "docs" / "connector.md").read_text("utf-8")
 
     loaded = load(re.search(r"```toml\n(.*?)```", manual, re.DOTALL)[1])
