@@ -6,6 +6,9 @@ so a writer thread of this process runs the jobs that wait in SAVEPOINTs of one 
 and commits them together (group commit, at most 256 jobs): one fsync serves many callers.
 A job's exception rolls back its own savepoint only.
 
+`rows()` and `write_rows(job)` are the same for the hot path: a bare connection, since a session
+that maps no objects still costs as much as the statements of a read (design D20).
+
 After a failed COMMIT the writer refuses all further work: what the disk holds is not known then.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -20,17 +24,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from pds.errors import ConfigurationError
 from pds.settings import Settings
 
 T = TypeVar("T")
 Job = Callable[[Session], T]
+RowsJob = Callable[[Connection], T]
+# Runs one job inside a group's transaction: its result, or the error that took back only it.
+_Attempt = Callable[[Connection], tuple[T | None, BaseException | None]]
 
 GROUP_JOBS = 256
+# A connection to PostgreSQL that was idle for longer is asked whether it still lives.
+_IDLE_SECONDS = 1.0
 _STOP = object()
 _SERIALIZATION_FAILURES = ("40001", "40P01")  # serialization failure, deadlock detected
 _ATTEMPTS = 5
@@ -38,7 +47,7 @@ _ATTEMPTS = 5
 
 @dataclass(slots=True)
 class _Waiting:
-    job: Job[Any]
+    attempt: _Attempt[Any]
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -50,10 +59,14 @@ class UnitOfWork:
         self._url = settings.database_url
         self.is_sqlite = self._url.startswith("sqlite")
         if self.is_sqlite:
-            self._reader = _sqlite_engine(self._url, "BEGIN", settings.server.threads + 4)
+            self._reader = _sqlite_engine(self._url, settings.server.threads + 4)
+            # The same connections without a BEGIN: each statement is a transaction of its own.
+            self._rows = create_engine(self._url, pool=self._reader.pool)
+            _begin_with(self._reader, "BEGIN")
             self._writer: _GroupCommit | None = None
         else:
             self._reader = _postgresql_engine(self._url, settings.database.pool_size)
+            self._rows = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._lock = threading.Lock()
 
     @contextmanager
@@ -61,6 +74,12 @@ class UnitOfWork:
         """Open one read transaction; what it sees may be old by the time it is used."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def rows(self) -> Iterator[Connection]:
+        """Open a connection to read with; each statement sees the store as it is by then."""
+        with self._rows.connect() as connection:
+            yield connection
 
     def write(self, job: Job[T]) -> T:
         """Run `job` in a write transaction and return its result after COMMIT.
@@ -70,16 +89,24 @@ class UnitOfWork:
         from an earlier read is checked again inside.
         """
         if self.is_sqlite:
-            return self._group_commit().submit(job).result()
-        for attempt in range(_ATTEMPTS):
-            try:
-                with Session(self._reader, expire_on_commit=False) as session, session.begin():
-                    return job(session)
-            except DBAPIError as exc:
-                state = getattr(exc.orig, "sqlstate", None)
-                if state not in _SERIALIZATION_FAILURES or attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+            return self._submit(lambda connection: _attempt(connection, job))
+
+        def in_transaction() -> T:
+            with Session(self._reader, expire_on_commit=False) as session, session.begin():
+                return job(session)
+
+        return _retrying(in_transaction)
+
+    def write_rows(self, job: RowsJob[T]) -> T:
+        """As `write`, with the transaction's bare connection."""
+        if self.is_sqlite:
+            return self._submit(lambda connection: _attempt_rows(connection, job))
+
+        def in_transaction() -> T:
+            with self._reader.begin() as connection:
+                return job(connection)
+
+        return _retrying(in_transaction)
 
     def close(self) -> None:
         """Finish what waits and close every connection."""
@@ -100,12 +127,14 @@ class UnitOfWork:
         """Tell whether a commit failed in a way after which nothing more is written."""
         return self.is_sqlite and self._writer is not None and self._writer.has_failed
 
-    def _group_commit(self) -> _GroupCommit:
+    def _submit(self, attempt: _Attempt[T]) -> T:
         if self._writer is None:
             with self._lock:
                 if self._writer is None:
-                    self._writer = _GroupCommit(_sqlite_engine(self._url, "BEGIN IMMEDIATE", 1))
-        return self._writer
+                    engine = _sqlite_engine(self._url, 1)
+                    _begin_with(engine, "BEGIN IMMEDIATE")
+                    self._writer = _GroupCommit(engine)
+        return self._writer.submit(attempt).result()
 
 
 class _GroupCommit:
@@ -120,8 +149,8 @@ class _GroupCommit:
         self._thread = threading.Thread(target=self._run, name="pds-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job[T]) -> Future[T]:
-        waiting = _Waiting(job)
+    def submit(self, attempt: _Attempt[T]) -> Future[T]:
+        waiting = _Waiting(attempt)
         # Under the lock, so that nothing is queued behind a writer that has just stopped.
         with self._submitting:
             if self._failure is not None:
@@ -173,7 +202,7 @@ class _GroupCommit:
             return
         try:
             with connection:
-                results = [(waiting, *_attempt(connection, waiting.job)) for waiting in group]
+                results = [(waiting, *waiting.attempt(connection)) for waiting in group]
                 transaction.commit()
         except BaseException as exc:  # noqa: BLE001 - every caller must learn of it, whatever it is
             for waiting in group:
@@ -195,7 +224,7 @@ class _GroupCommit:
                     waiting.future.set_exception(exc)
 
 
-def _attempt(connection: Connection, job: Job[Any]) -> tuple[Any, BaseException | None]:
+def _attempt(connection: Connection, job: Job[T]) -> tuple[T | None, BaseException | None]:
     savepoint = connection.begin_nested()
     session = Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
     try:
@@ -211,7 +240,32 @@ def _attempt(connection: Connection, job: Job[Any]) -> tuple[Any, BaseException 
     return result, None
 
 
-def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
+def _attempt_rows(connection: Connection, job: RowsJob[T]) -> tuple[T | None, BaseException | None]:
+    # No session, so nothing but this function ends the savepoint: the driver's own will do.
+    execute = connection.connection.cursor().execute
+    execute("SAVEPOINT job")
+    try:
+        result = job(connection)
+    except Exception as exc:  # noqa: BLE001 - as in `_attempt`
+        execute("ROLLBACK TO job")
+        execute("RELEASE job")
+        return None, exc
+    execute("RELEASE job")
+    return result, None
+
+
+def _retrying(transaction: Callable[[], T]) -> T:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return transaction()
+        except DBAPIError as exc:
+            state = getattr(exc.orig, "sqlstate", None)
+            if state not in _SERIALIZATION_FAILURES or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _sqlite_engine(url: str, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -235,20 +289,21 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    return engine
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+        connection.exec_driver_sql(statement)
 
 
 def _postgresql_engine(url: str, pool_size: int) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             # Long prepared statements pay on the hot path; psycopg prepares by itself.
             connect_args={"prepare_threshold": 2},
         )
@@ -256,3 +311,25 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         raise ConfigurationError(
             "PostgreSQL needs its driver: pip install 'personal-data-store[postgresql]'"
         ) from exc
+    _ask_the_idle(engine)
+    return engine
+
+
+def _ask_the_idle(engine: Engine) -> None:
+    """Replace connections that died while nobody used them, as after a restart of the server.
+
+    SQLAlchemy's own `pool_pre_ping` asks at every checkout: three round trips more for each read.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - DBAPI type
+        entry.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - DBAPI type
+        if time.monotonic() - entry.info.get("idle_since", time.monotonic()) < _IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as exc:
+            raise DisconnectionError from exc

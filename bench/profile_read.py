@@ -46,8 +46,8 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "write job: the proof and the grant's number": ((authentication, "use_proof"),),
     "write job: the entry": ((EventLog, "append"),),
     "write job: hand-over, transaction": (
-        (uow.UnitOfWork, "write"),
-        (uow, "_attempt"),
+        (uow.UnitOfWork, "write_rows"),
+        (uow, "_attempt_rows"),
         (uow._GroupCommit, "_commit"),  # noqa: SLF001 - the writer's own step
     ),
     "statements": ((sqlalchemy.Connection, "execute"),),

@@ -30,7 +30,7 @@ class UnloggedReader(Reader):
     """A reader whose third step keeps the proof and leaves out the rest; for comparison only."""
 
     def _commit(self, presented, *_args, **_kwargs):
-        self.services.uow.write(presented.use_proof)
+        self.services.uow.write_rows(presented.use_proof)
         return EntryRef(grant_stream(presented.grant.grant_id), 1)
 
 

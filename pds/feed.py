@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, bindparam, select
-from sqlalchemy.orm import Session
 
 from pds.models import Record
 from pds.records import Author, Changes, Data, RecordContext, open_record
+from pds.store import Sender
 
 # How far one answer may look past rows that hold nothing for its reader. It must not tell how many
 # such rows there are, so it goes on rather than return an empty page, within this bound.
@@ -106,7 +106,7 @@ class Page:
 
 
 def read_page(
-    session: Session,
+    sender: Sender,
     view: GrantView,
     *,
     base: int,
@@ -118,7 +118,7 @@ def read_page(
     """Return up to `limit` changes after `position`.
 
     Args:
-        session: a read transaction.
+        sender: of a read.
         view: what the grant sees.
         base: the sequence number at which the reader was up to date; only what changed since is
             news. It stays the same over the pages of one fetch, while `position` moves.
@@ -131,7 +131,7 @@ def read_page(
     found: list[Change] = []
     looked_at = 0
     while looked_at < _MOST_ROWS:
-        rows = session.execute(
+        rows = sender.execute(
             _ROWS,
             {
                 "bucket": view.bucket,
@@ -154,9 +154,9 @@ def read_page(
     return Page(found, position, has_more=True)
 
 
-def read_one(session: Session, view: GrantView, record_id: UUID) -> Change | None:
+def read_one(sender: Sender, view: GrantView, record_id: UUID) -> Change | None:
     """Return one record as the grant sees it; None if it sees nothing of it."""
-    row = session.execute(
+    row = sender.execute(
         _ONE, {"bucket": view.bucket, "vault_id": view.vault_id, "record_id": record_id}
     ).one_or_none()
     if row is None or row.deleted or row.collection not in view.collections:

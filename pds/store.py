@@ -6,9 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 T = TypeVar("T")
+# What statements are sent through: a session, or on the hot path its bare connection.
+Sender = Session | Connection
 
 
 class Store(Protocol):

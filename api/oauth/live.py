@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, or_, select
+from sqlalchemy.orm import aliased
 
 from api.oauth.models import Token
 from consent.grants import COLLECTION, INBOUND, GrantKeys, TokenBinding, read_terms
@@ -23,6 +23,13 @@ from pds.crypto.secrets import TokenSecret
 from pds.ids import IdFactory
 from pds.keys import VaultKeys, Wrapped
 from pds.models import KeyWrap, Vault
+from pds.store import Sender
+
+
+def _fixed(word: str) -> ColumnElement[str]:
+    # In the statement's text: what never changes need not be bound at every read.
+    return literal_column(f"'{word}'")
+
 
 _token_wrap = aliased(KeyWrap)
 _collection_wrap = aliased(KeyWrap)
@@ -72,24 +79,27 @@ _LIVE = (
         _token_wrap,
         and_(
             _token_wrap.bucket == Token.bucket,
-            _token_wrap.by_kind == "token",
+            _token_wrap.by_kind == _fixed("token"),
             _token_wrap.by_id == Token.selector,
-            _token_wrap.wrapped_kind == "grant",
+            _token_wrap.wrapped_kind == _fixed("grant"),
         ),
     )
     .outerjoin(
         _collection_wrap,
         and_(
             _collection_wrap.bucket == Token.bucket,
-            _collection_wrap.by_kind == "grant",
+            _collection_wrap.by_kind == _fixed("grant"),
             _collection_wrap.by_id == Grant.id,
-            _collection_wrap.wrapped_kind.in_([COLLECTION, INBOUND]),
+            or_(
+                _collection_wrap.wrapped_kind == _fixed(COLLECTION),
+                _collection_wrap.wrapped_kind == _fixed(INBOUND),
+            ),
         ),
     )
     .where(
         Token.bucket == bindparam("bucket"),
         Token.selector == bindparam("selector"),
-        Token.kind == "at",
+        Token.kind == _fixed("at"),
     )
 )
 _SECONDS_PER_DAY = 86_400
@@ -136,7 +146,7 @@ def day_of(now: datetime) -> int:
 
 
 def find(
-    session: Session, secret: TokenSecret, *, ids: IdFactory, deployment: bytes, now: datetime
+    sender: Sender, secret: TokenSecret, *, ids: IdFactory, deployment: bytes, now: datetime
 ) -> LiveGrant | None:
     """Return the grant of an access token; None for every token that is not alive.
 
@@ -144,7 +154,7 @@ def find(
         DecryptionError: a wrap was tampered with.
     """
     bucket = ids.bucket_of(secret.selector)
-    rows = session.execute(_LIVE, {"bucket": bucket, "selector": secret.selector}).all()
+    rows = sender.execute(_LIVE, {"bucket": bucket, "selector": secret.selector}).all()
     if not rows:
         return None
     row = rows[0]

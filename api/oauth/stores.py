@@ -20,24 +20,30 @@ from pds.clock import Clock
 from pds.crypto.labels import TOKEN_LOOKUP, derive
 from pds.errors import ConflictError
 from pds.ids import IdFactory
-from pds.store import Store
+from pds.store import Sender, Store
 
+_INSERT_REPLAY = {
+    "sqlite": sqlite_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
+    "postgresql": postgresql_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
+}
 _SECRET_BYTES = 32
 _URI_CHARACTERS = len(REQUEST_URI_PREFIX) + 32 + 2 * _SECRET_BYTES
 
 
 def insert_replay(  # noqa: PLR0917 - one row
-    session: Session, bucket: int, kind: str, subject: str, jti_hash: bytes, expires_at: datetime
+    sender: Sender, bucket: int, kind: str, subject: str, jti_hash: bytes, expires_at: datetime
 ) -> bool:
     """Record a one-time value; False if it was there already (DPoP-D23)."""
-    insert_ = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = (
-        insert_(Replay)
-        .values(bucket=bucket, kind=kind, subject=subject, jti_hash=jti_hash, expires_at=expires_at)
-        .on_conflict_do_nothing()
-        .returning(Replay.bucket)
-    )
-    return session.execute(statement).one_or_none() is not None
+    connection = sender.connection() if isinstance(sender, Session) else sender
+    row = {
+        "bucket": bucket,
+        "kind": kind,
+        "subject": subject,
+        "jti_hash": jti_hash,
+        "expires_at": expires_at,
+    }
+    statement = _INSERT_REPLAY[connection.dialect.name]
+    return connection.execute(statement, row).one_or_none() is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from api.wiring import wiring
 from consent.organisations import get as get_organisation
 from consent.vocabulary import Standing
 from pds.crypto.secrets import TokenSecret, parse
+from pds.store import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +37,23 @@ class Presented:
     grant: LiveGrant
     proof: DPoPProof
 
-    def use_proof(self, session: Session) -> None:
+    def use_proof(self, sender: Sender) -> None:
         """Record the proof, in the transaction that answers.
 
         Raises:
             InvalidDPoPProofError: it was used before.
         """
-        use_proof(session, self.grant.bucket, self.proof)
+        use_proof(sender, self.grant.bucket, self.proof)
 
 
-def use_proof(session: Session, bucket: int, proof: DPoPProof) -> None:
+def use_proof(sender: Sender, bucket: int, proof: DPoPProof) -> None:
     """Record a proof once.
 
     Raises:
         InvalidDPoPProofError: it was used before.
     """
     until = datetime.fromtimestamp(proof.expires_at, UTC)
-    if not stores.insert_replay(session, bucket, DPOP_PROOF, proof.jkt, proof.replay_key(), until):
+    if not stores.insert_replay(sender, bucket, DPOP_PROOF, proof.jkt, proof.replay_key(), until):
         raise InvalidDPoPProofError("DPoP proof: used before")
 
 
@@ -64,9 +65,9 @@ def grant_token() -> Presented:
     """
     secret, proof = _token_and_proof()
     services = wiring()
-    with services.uow.read() as session:
+    with services.uow.rows() as connection:
         found = live.find(
-            session,
+            connection,
             secret,
             ids=services.ids,
             deployment=services.keys.deployment,

@@ -22,7 +22,7 @@ from uuid import UUID
 
 import orjson
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from sqlalchemy import and_, bindparam, case, exists, or_, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, or_, update
 from sqlalchemy.orm import Session
 
 from api.oauth.live import LiveGrant, Opened
@@ -79,7 +79,6 @@ _TAKE = (
         fetch_day=bindparam("b_day"),
     )
     .returning(Grant.seq)
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -151,9 +150,9 @@ class Reader:
         opened = self._decide(presented, collection, now, follows_up=follows_up)
         view = self._view(grant, opened, collection)
         began = cursor.began or grant.vault_seq
-        with self.services.uow.read() as session:
+        with self.services.uow.rows() as connection:
             page = feed.read_page(
-                session,
+                connection,
                 view,
                 base=cursor.base,
                 position=cursor.position,
@@ -166,7 +165,7 @@ class Reader:
             opened.terms,
             collection,
             page.changes,
-            opened,
+            RecordNames(opened),
             is_whole=cursor.base == 0 and not page.has_more and cursor.position == 0,
         )
         content["has_more"] = page.has_more
@@ -198,9 +197,10 @@ class Reader:
         now = self.services.clock.now()
         opened = self._decide(presented, collection, now, follows_up=False)
         view = self._view(presented.grant, opened, collection)
-        record_id = RecordNames(opened).inverse(public_id)
-        with self.services.uow.read() as session:
-            change = feed.read_one(session, view, record_id)
+        names = RecordNames(opened)
+        record_id = names.inverse(public_id)
+        with self.services.uow.rows() as connection:
+            change = feed.read_one(connection, view, record_id)
         found = [change] if change else []
         entry = self._commit(
             presented, opened, now, view, found, delivered=True, counted=bool(found)
@@ -208,7 +208,7 @@ class Reader:
         if change is None:
             raise NotFoundError
         content = self._content(
-            presented.grant, opened.terms, collection, found, opened, is_whole=False
+            presented.grant, opened.terms, collection, found, names, is_whole=False
         )
         return Answer(orjson.dumps(content), _etag(opened, content), entry)
 
@@ -305,13 +305,13 @@ class Reader:
             "b_organisation": grant.organisation_id,
         }
 
-        def job(session: Session) -> EntryRef:
-            presented.use_proof(session)
-            seq = session.execute(_TAKE, parameters).scalar_one_or_none()
+        def job(connection: Connection) -> EntryRef:
+            presented.use_proof(connection)
+            seq = connection.execute(_TAKE, parameters).scalar_one_or_none()
             if seq is None:
                 raise ChangedError
             return self.services.log.append(
-                session,
+                connection,
                 bucket=grant.bucket,
                 stream=grant_stream(grant.grant_id),
                 seq=seq,
@@ -328,7 +328,7 @@ class Reader:
             )
 
         try:
-            return self.services.uow.write(job)
+            return self.services.uow.write_rows(job)
         except ChangedError as exc:
             raise self.deny(presented, DenialReason.CHANGED) from exc
 
@@ -338,10 +338,9 @@ class Reader:
         terms: Terms,
         collection: str | None,
         changes: list[Change],
-        opened: Opened,
+        names: RecordNames,
         is_whole: bool,  # noqa: FBT001 - as above
     ) -> dict[str, Any]:
-        names = RecordNames(opened)
         return {
             "grant_id": str(grant.grant_id),
             "agreement": {"id": terms.agreement_id, "version": terms.agreement_version},

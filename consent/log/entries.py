@@ -35,6 +35,7 @@ from pds.crypto.labels import lp
 from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
 from pds.errors import DecryptionError
 from pds.ids import time_ordered_uuid
+from pds.store import Sender
 
 PrivateKeyKind = Literal["grant", "audit", "none"]
 
@@ -172,7 +173,7 @@ class EventLog:
 
     def append(
         self,
-        session: Session,
+        sender: Sender,
         *,
         bucket: int,
         stream: str,
@@ -192,7 +193,7 @@ class EventLog:
         """Write one event; whoever calls holds the lock under which `seq` was taken (P-31).
 
         Args:
-            session: of the write job.
+            sender: of the write job.
             bucket: of the vault, or `DEPLOYMENT_BUCKET`.
             stream: `grant_stream`, `pds.events.vault_stream` or `DEPLOYMENT_STREAM`.
             seq: the next number of that stream.
@@ -246,7 +247,7 @@ class EventLog:
             "priv_key": private.key_kind,
             "commitment": leaf[1:],
         }
-        insert_event(session, row)
+        insert_event(sender, row)
         return EntryRef(stream, seq)
 
     def append_deployment(

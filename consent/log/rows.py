@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from consent.models import Event, EventPayload, LogPending
 from pds.db import Base
+from pds.store import Sender
 
 _EVENT = (
     "bucket",
@@ -35,9 +36,9 @@ _COLUMNS = {"event_id": "id"}  # in `events` the id is the row's own
 _POSTGRESQL = "postgresql"
 
 
-def insert_event(session: Session, row: Mapping[str, Any]) -> None:
+def insert_event(sender: Sender, row: Mapping[str, Any]) -> None:
     """Insert an event, its payload and its pending leaf; `row` has all their columns."""
-    connection = session.connection()
+    connection = sender.connection() if isinstance(sender, Session) else sender
     if connection.dialect.name == _POSTGRESQL:
         connection.execute(_AT_ONCE, {f"new_{name}": value for name, value in row.items()})
         return

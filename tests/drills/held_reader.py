@@ -5,7 +5,7 @@
 Reads one request as JSON from standard input, passes it through the whole WSGI application, and
 holds it at the first write job after everything was decided: it says `held`, waits for a line,
 lets the write happen, and prints the answer as JSON. Production code is not changed: the hold is
-this process's own `UnitOfWork.write`.
+this process's own `UnitOfWork`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ class HeldUnitOfWork:
         self._held = False
 
     def write(self, job):
+        self._hold()
+        return self._real.write(job)
+
+    def write_rows(self, job):
+        self._hold()
+        return self._real.write_rows(job)
+
+    def _hold(self):
         if not self._held:
             self._held = True
             tell({"held": True})
             sys.stdin.readline()
-        return self._real.write(job)
 
     def __getattr__(self, name):
         return getattr(self._real, name)

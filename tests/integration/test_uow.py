@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
 from api.uow import UnitOfWork
@@ -21,6 +21,13 @@ JOBS = 200
 def add_notice(session):
     key = random_uuid().hex * 2
     session.add(Notice(sha256=key, document=b"{}", first_shown_at=SystemClock().now()))
+    return key
+
+
+def add_notice_row(connection):
+    key = random_uuid().hex * 2
+    row = {"sha256": key, "document": b"{}", "first_shown_at": SystemClock().now()}
+    connection.execute(insert(Notice), row)
     return key
 
 
@@ -90,6 +97,68 @@ def test_a_refused_statement_takes_back_only_its_job(store):
 
     store.uow.write(add_notice)
     assert count(store.uow) == 2
+
+
+def test_a_job_on_a_bare_connection_is_seen_after_its_commit(store):
+    key = store.uow.write_rows(add_notice_row)
+
+    other = store.another_process()
+    with other.rows() as connection:
+        found = connection.execute(text("SELECT sha256 FROM notices")).scalars().all()
+    other.close()
+    assert found == [key]
+
+
+def test_jobs_of_both_kinds_take_back_only_themselves(store):
+    gate = threading.Event()
+
+    def hold(connection):
+        gate.wait(10)
+        return add_notice_row(connection)
+
+    def fail(connection):
+        add_notice_row(connection)
+        raise ValueError("on purpose")
+
+    def refused(connection):
+        row = {"sha256": "short", "document": None, "first_shown_at": None}
+        connection.execute(insert(Notice), row)
+
+    with ThreadPoolExecutor(8) as threads:
+        held = threads.submit(store.uow.write_rows, hold)
+        good = [threads.submit(store.uow.write, add_notice)]
+        bad = [threads.submit(store.uow.write_rows, fail)]
+        wrong = [threads.submit(store.uow.write_rows, refused)]
+        good.append(threads.submit(store.uow.write_rows, add_notice_row))
+        gate.set()
+
+        for future in bad:
+            with pytest.raises(ValueError, match="on purpose"):
+                future.result(30)
+        for future in wrong:
+            with pytest.raises(IntegrityError):
+                future.result(30)
+        assert len({future.result(30) for future in [held, *good]}) == 3
+    assert count(store.uow) == 3
+
+
+def test_a_connection_that_died_while_idle_is_replaced(store, monkeypatch):
+    """As after a restart of PostgreSQL; the next request must not pay for it."""
+    monkeypatch.setattr("api.uow._IDLE_SECONDS", 0)
+    store.uow.write_rows(add_notice_row)
+
+    other = store.another_process()
+    if not other.is_sqlite:
+        with other.rows() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+    other.close()
+
+    assert count(store.uow) == 1
 
 
 def test_many_threads_lose_no_write(store):

@@ -22,20 +22,23 @@ class Statements:
 @contextmanager
 def recorded(world):
     """Record the statements of this process on every engine, by what each is for."""
-    found, uow = Statements(), world.services.uow
-    write = type(uow).write
+    found, uow = Statements(), type(world.services.uow)
+    originals = {name: getattr(uow, name) for name in ("write", "write_rows")}
     in_job = []
 
-    def writing(self, job):
-        def recording(session):
-            found.jobs.append([])
-            in_job.append(True)
-            try:
-                return job(session)
-            finally:
-                in_job.pop()
+    def writing(name):
+        def write(self, job):
+            def recording(sender):
+                found.jobs.append([])
+                in_job.append(True)
+                try:
+                    return job(sender)
+                finally:
+                    in_job.pop()
 
-        return write(self, recording)
+            return originals[name](self, recording)
+
+        return write
 
     def on_execute(_connection, _cursor, statement, *_rest):
         if statement.lstrip().upper().startswith(_TRANSACTION):
@@ -45,10 +48,12 @@ def recorded(world):
         else:
             found.reads.append(statement)
 
-    type(uow).write = writing
+    for name in originals:
+        setattr(uow, name, writing(name))
     event.listen(Engine, "before_cursor_execute", on_execute)
     try:
         yield found
     finally:
         event.remove(Engine, "before_cursor_execute", on_execute)
-        type(uow).write = write
+        for name, original in originals.items():
+            setattr(uow, name, original)
