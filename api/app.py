@@ -8,7 +8,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from api import problems, security, web
+from api import problems, refusals, security, web
 from api.oauth import views as oauth
 from api.resources import audit, authentication, documentation, grants, health, organisations
 from api.resources import log as log_pages
@@ -39,6 +39,7 @@ def create_app(services: Wiring) -> Flask:
     app.extensions["pds_authorization"] = services.authorization
     app.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     security.register(app)
+    refusals.register(app)
     app.register_error_handler(PDSError, problems.of_error)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(OAuth2Error, authentication.refused)

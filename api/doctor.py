@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import schema
 from api.wiring import Wiring, wire
+from consent.log import refusals
 from consent.models import Lease, LogPending
 from pds import settings as settings_module
 from pds.errors import ConfigurationError
@@ -59,7 +60,9 @@ def _store(services: Wiring) -> Iterator[Finding]:
         return
     kind = "SQLite" if services.uow.is_sqlite else "PostgreSQL"
     yield Finding("database", "ok", f"{kind}, revision {schema.head()}")
+    since = services.clock.now() - timedelta(days=1)
     with services.uow.read() as session:
+        refused = refusals.summaries(session, since=since)
         pending = session.execute(select(func.count()).select_from(LogPending)).scalar_one()
         lease = session.scalars(select(Lease).limit(1)).one_or_none()
     if lease is None or lease.expires_at < services.clock.now() - timedelta(seconds=30):
@@ -68,6 +71,8 @@ def _store(services: Wiring) -> Iterator[Finding]:
         yield Finding("worker", "ok", "a background worker holds the lease")
     state = "ok" if pending < _MANY_PENDING else "wrong"
     yield Finding("log", state, f"{pending} entries wait for their place in the tree")
+    counts = ", ".join(f"{one.kind} {one.count} from {one.sources}" for one in refused)
+    yield Finding("refused", "ok", f"{counts or 'nothing'} in the last day, by kind and source")
 
 
 def _optional_programs() -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from api import schema
+from api import refusals, schema
 from api.app import create_app
 from api.wiring import wire
 from api.worker import Worker
@@ -61,6 +61,7 @@ def load_app(instance: Path, *, with_worker: bool) -> Flask:
     services = wire(settings_module.load(instance))
     if with_worker:
         Worker(services).start()
+    refusals.start(services.refusals, stopping=threading.Event())
     return create_app(services)
 
 

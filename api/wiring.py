@@ -21,6 +21,7 @@ from consent.custody import CustodyService
 from consent.endings import EndingService
 from consent.formats.note import Signer
 from consent.log.entries import EventLog
+from consent.log.refusals import Refusals
 from consent.log.vaults import VaultLog
 from consent.obligations import ObligationService
 from consent.receipts import ReceiptIssuer
@@ -56,6 +57,7 @@ class Wiring:
     endings: EndingService
     custody: CustodyService
     obligations: ObligationService
+    refusals: Refusals
     log_signer: Signer
     receipts: ReceiptIssuer
     authorization: Authorization
@@ -130,6 +132,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         endings=endings,
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
+        refusals=Refusals(store, log, clock, keys.source),
         log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
         receipts=receipts,
         authorization=Authorization(oauth, agreements),

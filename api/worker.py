@@ -5,6 +5,7 @@
     end agreements whose time has come                      every 10 s
     tell organisations of what they owe and is overdue      every 10 s
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
+    and counts of refusals older than 30 days               with them
 
 Each task runs in short write jobs until nothing is left for it. A task that fails is logged, by
 type and place alone, and tried again; the others go on.
@@ -24,7 +25,7 @@ from sqlalchemy.orm import Session
 from api.oauth import sweeping as oauth_sweeping
 from api.wiring import Wiring
 from consent import obligations
-from consent.log import feed, integrator, leases
+from consent.log import feed, integrator, leases, refusals
 from pds import sweeping as vault_sweeping
 from pds.ids import random_uuid
 
@@ -203,7 +204,11 @@ def sweep(wiring: Wiring) -> None:
 
     def job(session: Session) -> int:
         now = wiring.clock.now()
-        return vault_sweeping.sweep(session, now=now) + oauth_sweeping.sweep(session, now=now)
+        return (
+            vault_sweeping.sweep(session, now=now)
+            + oauth_sweeping.sweep(session, now=now)
+            + refusals.sweep(session, now=now)
+        )
 
     while wiring.uow.write(job):
         pass

@@ -366,3 +366,14 @@ class Auditor(Base):
     verifier: Mapped[bytes] = mapped_column(LargeBinary(32))  # of the access token handed out once
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Refusal(Base):
+    """How often requests that belong to no vault were refused in a minute, by source (P-35)."""
+
+    __tablename__ = "refusals"
+    minute: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    # Keyed hash of network and day; zeros: sources that were counted together.
+    source: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)

@@ -228,3 +228,4 @@ class EventName(StrEnum):
     TEMPLATE_PUBLISHED = "template.published"
     AUDITOR_CREATED = "auditor.created"
     EVIDENCE_EXPORTED = "evidence.exported"
+    REQUESTS_REFUSED = "requests.refused"

@@ -32,6 +32,7 @@ from pds.errors import (
     DecryptionError,
     Issue,
     LimitExceededError,
+    UnknownLoginError,
     ValidationFailedError,
     WrongSecretError,
 )
@@ -169,7 +170,7 @@ class AccountService:
                 self.keys.pepper_version,
                 UUID(int=0),
             )
-            raise WrongSecretError
+            raise UnknownLoginError
         return self._open(account, passphrase, login)
 
     def enter_again(self, vault_id: UUID, passphrase: str) -> Entrance:
@@ -204,7 +205,7 @@ class AccountService:
         account = self._find(login)
         self._count_attempt(login)
         if account is None:
-            raise WrongSecretError
+            raise UnknownLoginError
         try:
             by_code = stretching.from_recovery_code(code, account=account.vault_id.bytes)
         except DecryptionError as exc:

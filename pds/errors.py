@@ -101,6 +101,10 @@ class WrongSecretError(VaultError):
     code = "wrong-secret"
 
 
+class UnknownLoginError(WrongSecretError):
+    """There is no such person; only whoever counts attempts may tell the two apart."""
+
+
 class VaultLockedError(VaultError):
     """The person is signed in, but the vault is not unlocked."""
 

@@ -35,6 +35,7 @@ class InstanceKeys:
     pseudonym: bytes = field(repr=False)
     at_rest: bytes = field(repr=False)
     login_tag: bytes = field(repr=False)
+    source: bytes = field(repr=False)
     peppers: dict[int, bytes] = field(repr=False)
     log_seed: bytes = field(repr=False)
     receipt_seed: bytes = field(repr=False)
@@ -93,6 +94,7 @@ def load(folder: Path) -> InstanceKeys:
         pseudonym=derive(root, labels.INSTANCE_PSEUDONYM),
         at_rest=derive(root, labels.INSTANCE_AT_REST),
         login_tag=derive(root, labels.INSTANCE_LOGIN_TAG),
+        source=derive(root, labels.INSTANCE_SOURCE),
         peppers=peppers,
         log_seed=_read(folder / "log.key"),
         receipt_seed=_read(folder / "receipt.key"),

@@ -5,11 +5,18 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from api import refusals
 from api.web import cookies, flashes, forms, guards, languages, pages, visitors, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds import passphrases
-from pds.errors import Issue, LimitExceededError, ValidationFailedError, WrongSecretError
+from pds.errors import (
+    Issue,
+    LimitExceededError,
+    UnknownLoginError,
+    ValidationFailedError,
+    WrongSecretError,
+)
 from pds.sessions import Visitor
 
 blueprint = Blueprint("entrance", __name__)
@@ -71,7 +78,8 @@ def sign_in() -> ResponseReturnValue:
     login = request.form.get("login", "")
     try:
         entrance = wiring().accounts.enter(login, request.form.get("passphrase", ""))
-    except WrongSecretError:
+    except WrongSecretError as error:
+        _count_unknown(error)
         problem = Problem("login", words.issue(Issue("login", "wrong_secret", "")))
         return _sign_in_page(login, 422, problem)
     except LimitExceededError as error:
@@ -137,7 +145,8 @@ def recover() -> ResponseReturnValue:
     services = wiring()
     try:
         entrance, code = services.accounts.recover(login, request.form.get("code", "").strip(), new)
-    except WrongSecretError:
+    except WrongSecretError as error:
+        _count_unknown(error)
         problem = Problem("code", words.issue(Issue("code", "wrong_code", "")))
         return _recover_page(login, new, 422, problem)
     except ValidationFailedError as error:
@@ -206,6 +215,11 @@ def _recover_page(login: str, new: str, status: int = 200, *problems: Problem) -
 def _recovery_code(code: str) -> Response:
     # Not after a redirect: the code is kept nowhere, so there is nothing to show it from again.
     return pages.page("recovery_code.html", code=code, next=forms.next_path())
+
+
+def _count_unknown(error: WrongSecretError) -> None:
+    if isinstance(error, UnknownLoginError):
+        refusals.unknown_login()
 
 
 def _problems(error: ValidationFailedError) -> list[Problem]:

@@ -38,6 +38,7 @@ INSTANCE_PAIRWISE = b"pds/1/instance/pairwise"
 INSTANCE_PSEUDONYM = b"pds/1/instance/pseudonym"
 INSTANCE_AT_REST = b"pds/1/instance/at-rest"
 INSTANCE_LOGIN_TAG = b"pds/1/instance/login-tag"
+INSTANCE_SOURCE = b"pds/1/instance/source"
 VAULT_STAGING = b"pds/1/vault/staging"
 
 

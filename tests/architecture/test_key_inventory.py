@@ -34,6 +34,7 @@ INVENTORY = {
     "INSTANCE_PSEUDONYM": b"pds/1/instance/pseudonym",
     "INSTANCE_AT_REST": b"pds/1/instance/at-rest",
     "INSTANCE_LOGIN_TAG": b"pds/1/instance/login-tag",
+    "INSTANCE_SOURCE": b"pds/1/instance/source",
     "VAULT_STAGING": b"pds/1/vault/staging",
 }
 # HPKE's `info` for the private part of an event: RFC 9180 derives with it, not `labels.derive`.
