@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.support import needs
+from tests.support.memory import scratch
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
 from tests.support.stores import STORES, Stores
@@ -42,9 +45,10 @@ def _stay_on_this_machine(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory):
+def stores():
     """Make stores of either kind; the PostgreSQL cluster starts when first asked for."""
     with ExitStack() as stack:
+        folder = TemporaryDirectory(prefix="pds-stores-", dir=scratch())
         running = []
 
         def cluster():
@@ -52,7 +56,7 @@ def stores(tmp_path_factory):
                 running.append(stack.enter_context(temporary_postgresql()))
             return running[0]
 
-        yield Stores(tmp_path_factory.mktemp("stores"), cluster)
+        yield Stores(Path(stack.enter_context(folder)), cluster)
 
 
 @pytest.fixture(params=STORES)

@@ -66,24 +66,29 @@ class Stores:
 
     @contextmanager
     def _sqlite(self, template: str | None) -> Iterator[Settings]:
-        settings = settings_for(self._new_folder())
-        if template is not None:
-            shutil.copyfile(template, settings.instance / "pds.db")
-        yield settings
+        with self._new_folder() as folder:
+            if template is not None:
+                shutil.copyfile(template, folder / "pds.db")
+            yield settings_for(folder)
 
     @contextmanager
     def _postgresql(self, template: str | None) -> Iterator[Settings]:
         cluster, name = self._cluster(), f"pds_{random_uuid().hex}"
         cluster.create_database(name, template=template or "template1")
         try:
-            yield settings_for(self._new_folder(), cluster.dsn(name))
+            with self._new_folder() as folder:
+                yield settings_for(folder, cluster.dsn(name))
         finally:
             cluster.drop_database(name)
 
-    def _new_folder(self) -> Path:
+    @contextmanager
+    def _new_folder(self) -> Iterator[Path]:
         folder = self._folder / random_uuid().hex
         instance.create(folder)
-        return folder
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     def _sqlite_template(self) -> str:
         path = self._folder / "template.db"

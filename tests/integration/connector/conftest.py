@@ -151,8 +151,9 @@ def store_url(stores, store_kind):
 
 
 @pytest.fixture
-def sqlite_url(tmp_path):
-    return f"sqlite:///{tmp_path}/connector.db"
+def sqlite_url(stores):
+    with stores.empty("sqlite") as settings:
+        yield settings.database_url
 
 
 @pytest.fixture
