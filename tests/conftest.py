@@ -13,6 +13,7 @@ from tests.support.memory import scratch
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
 from tests.support.stores import STORES, Stores
+from tests.support.stretching import stretch_each_passphrase_once
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
@@ -42,6 +43,13 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(autouse=True)
 def _stay_on_this_machine(monkeypatch):
     forbid_other_machines(monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stretch_each_passphrase_once():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stretch_each_passphrase_once(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")
