@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.app import create_app
 from api.oauth import clients
-from api.wiring import wire
+from api.wiring import EXTENSION, wire
 from consent import notices, organisations
 from consent.agreements import Choice
 from consent.clauses import CURRENT
@@ -186,10 +186,12 @@ class Connected:
 class World:
     """One server on one store."""
 
-    def __init__(self, store, *, clock=None):
+    def __init__(self, store, *, clock=None, app=None):
         self.store = store
         self.services = wire(store.settings, clock=clock)
-        self.app = create_app(self.services)
+        self.app = app or create_app(self.services)
+        self.app.extensions[EXTENSION] = self.services
+        self.app.extensions["pds_authorization"] = self.services.authorization
         self.http = httpx.Client(transport=httpx.WSGITransport(app=self.app), base_url=self.issuer)
 
     @property

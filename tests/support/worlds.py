@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from tests.support.stores import Store
 from tests.support.world import World
 
+# Applications that no world uses now, by the settings that they were made with.
+_APPS = defaultdict(list)
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -34,9 +37,16 @@ def with_cheap_passphrases(store):
 
 @contextmanager
 def world_on(store, *, clock=None):
-    """Run a world on a store."""
-    world = World(with_cheap_passphrases(store), clock=clock)
+    """Run a world on a store.
+
+    The application is one that an earlier world had, if there is one: it has no state but the
+    services it is given, and making it takes longer than most tests. A test that changes the
+    application itself makes a `World` of its own.
+    """
+    apps = _APPS[store.settings.server]
+    world = World(with_cheap_passphrases(store), clock=clock, app=apps.pop() if apps else None)
     try:
         yield world
     finally:
         world.close()
+        apps.append(world.app)
