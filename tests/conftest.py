@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,14 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    # The long ones first: at the end of a run, one of them would leave the other process idle.
+    items.sort(key=lambda item: item.get_closest_marker("drill") is None)
+
+
+def pytest_collection_finish():
+    """Have the garbage collector leave alone what lives as long as the run: tests and modules."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter, config):
