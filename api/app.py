@@ -10,7 +10,15 @@ from werkzeug.exceptions import HTTPException
 
 from api import problems, refusals, security, web
 from api.oauth import views as oauth
-from api.resources import audit, authentication, documentation, grants, health, organisations
+from api.resources import (
+    audit,
+    authentication,
+    documentation,
+    grants,
+    health,
+    organisations,
+    webhooks,
+)
 from api.resources import log as log_pages
 from api.resources.reading import CursorExpiredError, DeniedError
 from api.web import pages
@@ -50,7 +58,7 @@ def create_app(services: Wiring) -> Flask:
     app.register_error_handler(Exception, _last_resort)
     issuer = services.settings.server.issuer
     api = documentation.describe(app, issuer=issuer, version=__version__)
-    for blueprint in (grants.blueprint, organisations.blueprint):
+    for blueprint in (grants.blueprint, organisations.blueprint, webhooks.blueprint):
         api.register_blueprint(blueprint)
     for plain in (
         oauth.blueprint,

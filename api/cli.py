@@ -151,7 +151,8 @@ def database() -> None:
 @database.command("upgrade")
 @instance_option
 def upgrade(folder: Path) -> None:
-    """Bring the database up to this version; repeating it changes nothing."""
+    """Bring database and key files up to this version; repeating it changes nothing."""
+    instance.complete(folder)
     services = _services(folder)
     schema.upgrade(services.uow.engine)
     click.echo(f"The database is at revision {schema.head()}.")

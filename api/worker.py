@@ -4,6 +4,7 @@
     number changes for organisations' feeds                 every `log.interval_ms`
     end agreements whose time has come                      every 10 s
     tell organisations of what they owe and is overdue      every 10 s
+    send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
     and counts of refusals older than 30 days               with them
 
@@ -19,15 +20,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from api.oauth import sweeping as oauth_sweeping
+from api.webhooks.courier import Courier
 from api.wiring import Wiring
-from consent import obligations
+from consent import idempotency, obligations
 from consent.log import feed, integrator, leases, refusals
+from consent.webhooks import deliveries
 from pds import sweeping as vault_sweeping
 from pds.ids import random_uuid
+
+T = TypeVar("T")
 
 LEASE = timedelta(seconds=10)
 RENEW_SECONDS = 3.0
@@ -67,10 +73,12 @@ class Worker:
         self._thread: threading.Thread | None = None
         interval = wiring.settings.log.interval_ms / 1000
         self._interval = interval
+        self._courier = Courier(wiring)
         self._lease = _Task("lease", 0.0, self._take_lease)
         self._tasks = [
             _Task("log", interval, self._integrate),
             _Task("feed", interval, self._number_feed),
+            _Task("webhooks", interval, self._send_webhooks),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
@@ -88,6 +96,7 @@ class Worker:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self._courier.stop()
         self._attempt(_Task("release", 0.0, self._release))
 
     def turn(self) -> None:
@@ -171,6 +180,10 @@ class Worker:
     def _number_feed(self, epoch: int) -> bool:
         return self._under_lease(epoch, feed.number_feed) == feed.BATCH
 
+    def _send_webhooks(self, epoch: int) -> bool:
+        self._courier.take(lambda job: self._under_lease(epoch, job))
+        return False
+
     def _expire(self, epoch: int) -> bool:
         wiring = self._wiring
 
@@ -191,8 +204,8 @@ class Worker:
         sweep(self._wiring)
         return False
 
-    def _under_lease(self, epoch: int, job: Callable[[Session], int]) -> int:
-        def fenced(session: Session) -> int:
+    def _under_lease(self, epoch: int, job: Callable[[Session], T]) -> T:
+        def fenced(session: Session) -> T:
             leases.check(session, leases.WORKER, epoch=epoch)
             return job(session)
 
@@ -204,10 +217,15 @@ def sweep(wiring: Wiring) -> None:
 
     def job(session: Session) -> int:
         now = wiring.clock.now()
-        return (
-            vault_sweeping.sweep(session, now=now)
-            + oauth_sweeping.sweep(session, now=now)
-            + refusals.sweep(session, now=now)
+        return sum(
+            sweep_some(session, now=now)
+            for sweep_some in (
+                vault_sweeping.sweep,
+                oauth_sweeping.sweep,
+                refusals.sweep,
+                deliveries.sweep,
+                idempotency.sweep,
+            )
         )
 
     while wiring.uow.write(job):

@@ -4,6 +4,7 @@ instance.key   32 bytes, hex: cursor, csrf, route, pairwise, pseudonym, at-rest 
 pepper.v1      32 bytes, hex: enters every passphrase key; back it up apart from the database
 log.key        Ed25519 seed, hex: signs checkpoints
 receipt.key    Ed25519 seed, hex: signs receipts
+webhook.key    32 bytes, hex: each endpoint's Ed25519 signing key by HKDF
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from pds.crypto import labels
 from pds.crypto.labels import derive
 from pds.errors import ConfigurationError
 
-KEY_FILES = ("instance.key", "pepper.v1", "log.key", "receipt.key")
+KEY_FILES = ("instance.key", "pepper.v1", "log.key", "receipt.key", "webhook.key")
+# A later version than the first asked for these; `complete` makes them. Of the others each opens
+# or proves what exists already, and one made anew would hide that the right one is missing.
+_ADDED_LATER = ("webhook.key",)
 KEY_BYTES = 32
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
@@ -39,6 +43,7 @@ class InstanceKeys:
     peppers: dict[int, bytes] = field(repr=False)
     log_seed: bytes = field(repr=False)
     receipt_seed: bytes = field(repr=False)
+    webhook_seed: bytes = field(repr=False)
 
     @property
     def pepper_version(self) -> int:
@@ -56,10 +61,7 @@ def create(folder: Path) -> None:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         folder.chmod(_FOLDER_MODE)
         for name in KEY_FILES:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            descriptor = os.open(folder / name, flags, _FILE_MODE)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            _make(folder / name)
     except FileExistsError as exc:
         raise ConfigurationError(
             f"{folder} has keys already. Without them its vaults can never be opened again, so"
@@ -67,6 +69,21 @@ def create(folder: Path) -> None:
         ) from exc
     except OSError as exc:
         raise ConfigurationError(f"{folder} cannot be written: {exc.strerror}") from exc
+
+
+def complete(folder: Path) -> None:
+    """Make the key files that this version needs and an older one did not have.
+
+    Raises:
+        ConfigurationError: the folder cannot be written.
+    """
+    for name in _ADDED_LATER:
+        try:
+            _make(folder / name)
+        except FileExistsError:
+            continue
+        except OSError as exc:
+            raise ConfigurationError(f"{folder} cannot be written: {exc.strerror}") from exc
 
 
 def load(folder: Path) -> InstanceKeys:
@@ -98,7 +115,14 @@ def load(folder: Path) -> InstanceKeys:
         peppers=peppers,
         log_seed=_read(folder / "log.key"),
         receipt_seed=_read(folder / "receipt.key"),
+        webhook_seed=_read(folder / "webhook.key"),
     )
+
+
+def _make(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
 
 
 def _read(path: Path) -> bytes:

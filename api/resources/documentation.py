@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, request
 from flask_smorest import Api
 from marshmallow import Schema, fields
 
+from api.schemas.webhooks import described_messages
 from consent.clauses import CURRENT
 from pds.catalogue import CATALOGUE
 
@@ -60,6 +61,7 @@ def describe(app: Flask, *, issuer: str, version: str) -> Api:
             " entry in `PDS-Log-Entry`. Errors are problem details (RFC 9457).",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "webhooks": described_messages(),
         "components": {
             "securitySchemes": {
                 "grantToken": {

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api import problems
 from api.oauth import clients
 from api.resources.authentication import organisation_token
-from api.resources.parsing import StrictBlueprint, json_body
+from api.resources.parsing import StrictBlueprint, cursor_id, json_body
 from api.schemas.organisations import (
     ChangesQuerySchema,
     ChangesSchema,
@@ -77,7 +77,7 @@ class Connections(MethodView):
     def get(self, limit: int, cursor: str | None = None) -> dict[str, Any]:
         """Return a page of connections, ended ones included."""
         client, services = organisation_token(), wiring()
-        after = _uuid(cursor) if cursor else None
+        after = cursor_id(cursor) if cursor else None
         with services.uow.read() as session:
             rows = feeds.connections(session, client.organisation_id, after=after, limit=limit + 1)
             hashes = feeds.template_hashes(session, [row.template_id for row in rows])
@@ -283,11 +283,3 @@ def _obligation(owed: Obligation) -> dict[str, Any]:
         "due_at": rfc3339(owed.due_at),
         "asked_by_person": owed.asked_by_person,
     }
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as exc:
-        issue = Issue("cursor", "malformed", "use the `next_cursor` of the last page")
-        raise ValidationFailedError([issue]) from exc

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NoReturn
+from uuid import UUID
 
 import orjson
 from flask import Request, abort, request
@@ -27,6 +28,19 @@ def json_body() -> object:
     if not request.is_json:
         abort(415)
     return _parsed(request)
+
+
+def cursor_id(text: str) -> UUID:
+    """Return the id that a cursor is.
+
+    Raises:
+        ValidationFailedError: it is none.
+    """
+    try:
+        return UUID(text)
+    except ValueError as exc:
+        issue = Issue("cursor", "malformed", "use the `next_cursor` of the last page")
+        raise ValidationFailedError([issue]) from exc
 
 
 class StrictParser(FlaskParser):

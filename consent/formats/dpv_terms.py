@@ -27,8 +27,7 @@ STRUCTURE = _terms(
 STATUSES = _terms(
     """
     ConsentGiven RenewedConsentGiven ConsentRefused ConsentWithdrawn ConsentExpired ConsentRevoked
-    ConsentInvalidated ConsentStatusInvalidForProcessing ContractActive ContractAmended
-    ContractRenewed ContractTemporarilySuspended ContractRejected ContractTerminated
+    ContractActive ContractAmended ContractRenewed ContractRejected ContractTerminated
     ContractExpired ContractFulfilled
     """
 )

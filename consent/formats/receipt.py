@@ -21,9 +21,7 @@ from consent.formats.receipt_shape import CONTEXT, RECEIPT, SCHEMA, STATUS_TERMS
 
 TYPE = "pds-consent-receipt"
 
-_PERMITTING = frozenset(
-    {ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED, ReceiptKind.RESUMED}
-)
+_PERMITTING = frozenset({ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from consent.models import FeedEntry, FeedPending, Organisation
 from consent.vocabulary import FeedEvent
+from consent.webhooks import deliveries
 
 BATCH = 1_000
 
@@ -24,7 +25,8 @@ def number_feed(session: Session, *, limit: int = BATCH) -> int:
     """Number up to `limit` waiting changes, in order of time within an organisation.
 
     Data of one connection that changed several times in one batch is listed once: the feed says who
-    changed, and whoever reads it fetches what is there now.
+    changed, and whoever reads it fetches what is there now. With the numbers come the messages to
+    the organisations' endpoints, in the same transaction.
 
     Returns:
         How many waiting rows were taken.
@@ -54,6 +56,7 @@ def number_feed(session: Session, *, limit: int = BATCH) -> int:
     ]
     if entries:
         session.execute(insert(FeedEntry), entries)
+        deliveries.queue(session, entries)
     return len(taken)
 
 

@@ -40,6 +40,7 @@ INSTANCE_AT_REST = b"pds/1/instance/at-rest"
 INSTANCE_LOGIN_TAG = b"pds/1/instance/login-tag"
 INSTANCE_SOURCE = b"pds/1/instance/source"
 VAULT_STAGING = b"pds/1/vault/staging"
+WEBHOOK_SIGNING = b"pds/1/webhook/ed25519"
 
 
 def lp(fields: Iterable[bytes]) -> bytes:

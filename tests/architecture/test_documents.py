@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib
 import json
 import re
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import fields, is_dataclass
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api import cli, schema
 from api.uow import UnitOfWork
 from connector import cli as connector_cli
 from consent import requests, templates
 from consent.formats import meaning, verify_cli
-from consent.vocabulary import EventName
+from consent.vocabulary import EventName, FeedEvent
+from consent.webhooks.keys import Signers, secret_text
 from pds import settings as settings_module
 from pds.settings import Settings
 from tests.support.documents import (
@@ -41,7 +45,14 @@ from tests.support.source import ROOT, modules
 PROGRAMS = {"pds": cli.main, "pds-connector": connector_cli.main}
 CLAIMS_NOT_MADE = re.compile(r"zero[- ]knowledge|end[- ]to[- ]end", re.IGNORECASE)
 A_NAME = re.compile(r"(?:pds|consent|api|connector)(?:\.\w+)+")
-EVENTS = {meaning.PAUSED, meaning.RESUMED, *meaning.ENDS, *meaning.TERMS_CHANGE, *EventName}
+EVENTS = {
+    meaning.PAUSED,
+    meaning.RESUMED,
+    *meaning.ENDS,
+    *meaning.TERMS_CHANGE,
+    *EventName,
+    *FeedEvent,
+}
 FILE_ENDINGS = (".db", ".py", ".toml", ".sql")
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=by_name)
@@ -174,6 +185,38 @@ def test_the_request_of_the_api_page_has_the_members_of_one():
     asked = json.loads(details)
 
     assert (asked.keys(), asked["type"]) == (requests.MEMBERS, requests.TYPE)
+
+
+def test_the_examples_that_verify_a_webhook_do(monkeypatch):
+    """ORG-17: what a reader copies from the page takes a true message, and no other."""
+    text = document("docs/webhooks.md")
+    (message,) = code_blocks(text, "json message")
+    (shared,) = code_blocks(text, "python verify")
+    (public,) = code_blocks(text, "python verify-ed25519")
+    names = {}
+    exec(shared + public, names)  # noqa: S102 - our own page
+    own, now = Ed25519PrivateKey.generate(), int(time.time())
+    body, secret = message.encode(), bytes(32)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": Signers([secret], [own]).signature("msg_1", now, body),
+    }
+    whpk = "whpk_" + base64.b64encode(own.public_key().public_bytes_raw()).decode()
+
+    assert names["verified"](headers, body, secret_text(secret))
+    assert names["verified_by_key"](headers, body, whpk)
+    assert not names["verified"](headers, body + b" ", secret_text(secret))
+    assert not names["verified_by_key"](headers, body + b" ", whpk)
+    assert not names["verified"](headers, body, secret_text(b"x" * 32))
+    monkeypatch.setattr("time.time", lambda: now + 301)
+    assert not names["verified"](headers, body, secret_text(secret))
+
+
+def test_every_type_of_webhook_is_documented_and_none_is_invented():
+    found = first_cells(document("docs/webhooks.md"), "## What is sent", "## Endpoints")
+
+    assert found == {*FeedEvent, "test"}
 
 
 def test_backup_and_restore_of_sqlite_are_as_documented(tmp_path):

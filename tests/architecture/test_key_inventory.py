@@ -36,6 +36,7 @@ INVENTORY = {
     "INSTANCE_LOGIN_TAG": b"pds/1/instance/login-tag",
     "INSTANCE_SOURCE": b"pds/1/instance/source",
     "VAULT_STAGING": b"pds/1/vault/staging",
+    "WEBHOOK_SIGNING": b"pds/1/webhook/ed25519",
 }
 # HPKE's `info` for the private part of an event: RFC 9180 derives with it, not `labels.derive`.
 ELSEWHERE = {("consent/log/entries.py", b"pds/1/audit")}

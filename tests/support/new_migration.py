@@ -24,7 +24,13 @@ from sqlalchemy import MetaData, create_engine
 import migrations
 from pds.db import Base, UTCDateTime
 
-MODEL_MODULES = ("pds.models", "consent.models", "api.oauth.models")
+MODEL_MODULES = (
+    "pds.models",
+    "consent.models",
+    "consent.webhooks.models",
+    "consent.idempotency",
+    "api.oauth.models",
+)
 VERSIONS = Path(migrations.__path__[0]) / "versions"
 INITIAL = "0001_initial.py"
 LINE = 100
