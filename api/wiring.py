@@ -16,6 +16,7 @@ from api.oauth.authorization import Authorization
 from api.oauth.server import build as build_oauth
 from api.oauth.tokens import TokenService
 from api.uow import UnitOfWork
+from consent.acts import ActService
 from consent.agreements import AgreementService
 from consent.custody import CustodyService
 from consent.endings import EndingService
@@ -24,6 +25,7 @@ from consent.log.entries import EventLog
 from consent.log.refusals import Refusals
 from consent.log.vaults import VaultLog
 from consent.obligations import ObligationService
+from consent.pauses import PauseService
 from consent.receipts import ReceiptIssuer
 from pds import instance
 from pds.accounts import AccountService
@@ -55,6 +57,7 @@ class Wiring:
     sessions: SessionService
     agreements: AgreementService
     endings: EndingService
+    pauses: PauseService
     custody: CustodyService
     obligations: ObligationService
     refusals: Refusals
@@ -114,7 +117,8 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     )
     slots = threading.Semaphore(settings.vault.argon2_slots)
     store: Store = uow
-    endings = EndingService(store, keys, ids, clock, log, receipts)
+    acts = ActService(keys, log, receipts)
+    endings = EndingService(store, ids, clock, acts)
     agreements = AgreementService(store, keys, ids, clock, log, sink, receipts, endings)
     tokens = TokenService(store, settings, keys, ids, clock, log)
     oauth = build_oauth(store, settings, ids, clock, tokens)
@@ -130,6 +134,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         agreements=agreements,
         endings=endings,
+        pauses=PauseService(store, clock, acts),
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
         refusals=Refusals(store, log, clock, keys.source),

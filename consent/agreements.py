@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +18,13 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import durations, grants, notices, organisations, requests, templates
-from consent.acts import announce, record_act
+from consent.acts import Deed, announce, record_act
 from consent.endings import EndingService
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
 from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
+from consent.lifecycle import Act
 from consent.log.entries import EntryRef, EventLog, SealedPrivate, grant_stream, seal_private
 from consent.models import (
     Agreement,
@@ -39,11 +40,9 @@ from consent.vocabulary import (
     Action,
     Actor,
     AgreementState,
-    ConsentStatus,
     EventName,
     FeedEvent,
     GrantState,
-    RequestState,
 )
 from pds import vaults
 from pds.clock import Clock, rfc3339
@@ -60,8 +59,6 @@ _logger = logging.getLogger(__name__)
 
 AGREEMENT_TYPE = "pds-agreement"
 AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/1"
-# What "delete" means at the latest, when the person asked for it as they stopped sharing.
-_DELETION_WITHIN = timedelta(days=30)
 
 Also = Callable[[Session, Grant], None]
 
@@ -198,7 +195,8 @@ class AgreementService:
             ConflictError: the request was decided already.
             ValidationFailedError: the choice is outside what was offered.
         """
-        now = self.clock.now()
+        # Not before it was shown, even where a clock was set back meanwhile.
+        now = max(self.clock.now(), request.seen_at)
         draft = self._draft(vault, open_vault, ask, choice, now)
         binding = TokenBinding(
             "ac", code.selector, draft.keys.grant_id, ask.client_id, dpop_jkt, code_expires_at
@@ -207,17 +205,17 @@ class AgreementService:
             draft.keys.wrap_for(code, binding),
             open_vault.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id)),
         ]
-        state = RequestState.APPROVED_NARROWED if draft.narrowed else RequestState.APPROVED
+        act = Act.ALLOW_PART if draft.narrowed else Act.ALLOW
 
         def job(session: Session) -> Decided:
             # Another unlock may have rotated keys since this one's were read; from here on, none.
             vaults.lock(session, vault)
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
             self._recheck(session, ask, choice, locale=choice.locale)
-            requests.settle(session, request, state, now=now)
+            requests.settle(session, request, act, now=now)
             connection_id, superseded, replaced = self._connection(session, vault, ask, draft, now)
             grant, entry = self._activate(
-                session, vault, request, draft, choice, connection_id, superseded, now
+                session, vault, request, draft, choice, connection_id, superseded, act, now
             )
             shared = draft.keys.wrap_collections(fresh, draft.terms)
             open_vault.keys.store(session, [*wraps, *shared], now=now)
@@ -268,7 +266,7 @@ class AgreementService:
             NoticeChangedError: what was shown no longer holds; nothing was decided.
             ConflictError: the request was decided already.
         """
-        now = self.clock.now()
+        now = max(self.clock.now(), request.seen_at)
         asked = (*ask.required, *ask.optional)
         private = seal_private(
             {"vault": str(vault.id), "request": str(request.id)},
@@ -277,7 +275,7 @@ class AgreementService:
 
         def job(session: Session) -> UUID:
             notice = self._recheck(session, ask, choice, locale=choice.locale)
-            requests.settle(session, request, RequestState.REFUSED, now=now)
+            requests.settle(session, request, Act.REFUSE, now=now)
             also(session)
             seq = next_event_seq(session, vault.bucket, vault.id)
             entry = self.log.append(
@@ -450,6 +448,7 @@ class AgreementService:
         choice: Choice,
         connection_id: UUID,
         superseded: UUID | None,
+        act: Act,
         now: datetime,
     ) -> tuple[Grant, EntryRef]:
         agreement_id, ask = UUID(draft.terms.agreement_id), draft.ask
@@ -517,14 +516,8 @@ class AgreementService:
             purpose=draft.terms.purpose,
             agreement_sha256=draft.sha256,
         )
-        record_act(
-            session,
-            grant,
-            consent_status=ConsentStatus.GIVEN,
-            actor=Actor.INDIVIDUAL,
-            entry=entry,
-            now=now,
-        )
+        deed = Deed(act=act, actor=Actor.INDIVIDUAL, at=now)
+        record_act(session, grant, deed, after=None, entry=entry)
         return grant, entry
 
     def _subject(

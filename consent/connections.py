@@ -98,6 +98,11 @@ class ConnectionView:
         return not self.state.is_terminal
 
     @property
+    def is_paused(self) -> bool:
+        """Tell whether its person let it rest."""
+        return self.state is AgreementState.SUSPENDED
+
+    @property
     def last_read_at(self) -> datetime | None:
         """When data was last fetched; None: never."""
         return max((each.last_read_at for each in self.grants if each.last_read_at), default=None)

@@ -236,16 +236,21 @@ def live_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list
     return list(session.scalars(query))
 
 
-def end(session: Session, vault: VaultKeys, grant: Grant, state: GrantState) -> None:
-    """End a grant whose row is locked: its wraps go, nothing opens with its tokens (TAK-42)."""
+def move(session: Session, vault: VaultKeys, grant: Grant, state: GrantState) -> None:
+    """Change the state of a grant whose row is locked; what was decided on it is void (P-8).
+
+    A grant that ends loses its wraps: nothing opens with its tokens any more (TAK-42). One that is
+    paused keeps them, since its person may resume it without a vault key.
+    """
     session.execute(
         update(Grant)
         .where(Grant.bucket == grant.bucket, Grant.id == grant.id)
         .values(state=state.value, epoch=Grant.epoch + 1)
     )
-    # What its tokens wrap, found by what is wrapped: tokens are the authorization server's.
-    vault.delete_of(session, "grant", str(grant.id), by_kind="token")
-    vault.delete_by(session, "grant", [grant.id])
+    if state not in LIVE_GRANT_STATES:
+        # What its tokens wrap, found by what is wrapped: tokens are the authorization server's.
+        vault.delete_of(session, "grant", str(grant.id), by_kind="token")
+        vault.delete_by(session, "grant", [grant.id])
 
 
 def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:

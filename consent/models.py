@@ -150,7 +150,8 @@ class ConsentEvent(Base):
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     agreement_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    status: Mapped[str] = mapped_column(String(40))  # DPV 2.3 term
+    act: Mapped[str] = mapped_column(String(16))  # `consent.lifecycle.Act`
+    status: Mapped[str] = mapped_column(String(40))  # DPV 2.3 term that it led to
     agreement_version: Mapped[int]
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     actor: Mapped[str] = mapped_column(String(16))

@@ -80,7 +80,6 @@ _AGREEMENT_DENIALS = {
     AgreementState.INVALIDATED: DenialReason.INVALIDATED,
 }
 _GRANT_DENIALS = {
-    GrantState.ISSUED: DenialReason.PENDING,
     GrantState.PAUSED: DenialReason.PAUSED,
     GrantState.REVOKED: DenialReason.WITHDRAWN,
     GrantState.EXPIRED: DenialReason.EXPIRED,

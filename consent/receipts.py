@@ -28,11 +28,19 @@ from consent.formats.receipt_facts import (
 )
 from consent.log.entries import EntryRef
 from consent.models import ConsentEvent, Receipt
-from consent.vocabulary import LawfulBasis, Purpose
+from consent.vocabulary import Actor, LawfulBasis, Purpose
 from pds.catalogue import CATALOGUE
 from pds.clock import rfc3339
 from pds.errors import NotFoundError
 from pds.ids import IdFactory
+
+_METHODS = {
+    Actor.INDIVIDUAL: "web-form",
+    Actor.ORGANISATION: "api",
+    Actor.OPERATOR: "command",
+    Actor.AUTHORITY: "command",
+    Actor.CLOCK: "automatic",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +165,12 @@ def history(session: Session, bucket: int, agreement_id: UUID) -> list[ConsentEv
 
 def status(seq: int, kind: ReceiptKind, *, at: datetime, by: str, duration: str | None) -> Status:
     """Return one consent status of a receipt's history."""
-    indicated_by = "dpv:DataSubject" if by == "individual" else by
     return Status(
         seq=seq,
         kind=kind,
         at=rfc3339(at),
-        indicated_by=indicated_by,
-        method="web-form" if by == "individual" else "automatic",
+        indicated_by="dpv:DataSubject" if by == Actor.INDIVIDUAL else by,
+        method=_METHODS[Actor(by)],
         duration=duration,
     )
 

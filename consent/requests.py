@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from consent import durations, templates
 from consent.errors import AskRefusedError
+from consent.lifecycle import MOVES, Act
 from consent.models import Organisation, Request
 from consent.notices import Ask
 from consent.templates import Template
@@ -155,23 +156,26 @@ def cooling(
     return session.execute(query).scalar_one_or_none()
 
 
-def settle(session: Session, request: Request, state: RequestState, *, now: datetime) -> None:
+def settle(session: Session, request: Request, act: Act, *, now: datetime) -> None:
     """Decide a request, once.
 
     Raises:
         ConflictError: it was decided already, in another tab or at the same moment.
     """
+    step = MOVES[act].request
+    if step is None:
+        raise ConflictError(f"{act} decides no request")
     decided = session.execute(
         update(Request)
         .where(
             Request.bucket == request.bucket,
             Request.id == request.id,
-            Request.state == RequestState.SEEN.value,
+            Request.state.in_([state.value for state in step.sources if state is not None]),
         )
         .values(
-            state=state.value,
+            state=step.target.value,
             decided_at=now,
-            cools_until=now + COOLS_FOR if state is RequestState.REFUSED else None,
+            cools_until=now + COOLS_FOR if act is Act.REFUSE else None,
         )
         .returning(Request.id)
     ).one_or_none()

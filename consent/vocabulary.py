@@ -107,9 +107,8 @@ _CONTRACT_STATUS = {
 
 
 class GrantState(StrEnum):
-    """States of the technical permission."""
+    """States of the technical permission; active from the decision on (P-27)."""
 
-    ISSUED = "issued"
     ACTIVE = "active"
     PAUSED = "paused"
     REVOKED = "revoked"
@@ -117,7 +116,7 @@ class GrantState(StrEnum):
     CONSUMED = "consumed"
 
 
-LIVE_GRANT_STATES = (GrantState.ISSUED, GrantState.ACTIVE, GrantState.PAUSED)
+LIVE_GRANT_STATES = (GrantState.ACTIVE, GrantState.PAUSED)
 
 
 class RequestState(StrEnum):
@@ -130,13 +129,19 @@ class RequestState(StrEnum):
 
 
 class ConsentStatus(StrEnum):
-    """DPV 2.3 consent statuses; only the first permits processing (CM-14)."""
+    """DPV 2.3 consent statuses; only the first permits processing (CM-14).
+
+    DPV has no status for a pause: what it says of one is the class of all statuses under which
+    nothing may be processed.
+    """
 
     GIVEN = "dpv:ConsentGiven"
+    PAUSED = "dpv:ConsentStatusInvalidForProcessing"
     REFUSED = "dpv:ConsentRefused"
     WITHDRAWN = "dpv:ConsentWithdrawn"
     REVOKED = "dpv:ConsentRevoked"
     EXPIRED = "dpv:ConsentExpired"
+    INVALIDATED = "dpv:ConsentInvalidated"
 
 
 class FeedEvent(StrEnum):
@@ -163,11 +168,6 @@ class FeedEvent(StrEnum):
         """Return what it is about: consent, data or obligation."""
         return self.value.partition(".")[0]
 
-    @classmethod
-    def of_end(cls, state: AgreementState) -> FeedEvent:
-        """Return the event of an agreement that came to a final state."""
-        return cls(f"consent.{state}")
-
 
 class Actor(StrEnum):
     """Who brought a change about (CM-12)."""
@@ -175,6 +175,7 @@ class Actor(StrEnum):
     INDIVIDUAL = "individual"
     ORGANISATION = "organisation"
     OPERATOR = "operator"
+    AUTHORITY = "authority"
     CLOCK = "clock"
 
 
@@ -209,9 +210,13 @@ class EventName(StrEnum):
     CONSENT_SHOWN = "consent.shown"
     CONSENT_GIVEN = "consent.given"
     CONSENT_REFUSED = "consent.refused"
+    CONSENT_PAUSED = "consent.paused"
+    CONSENT_RESUMED = "consent.resumed"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_TERMINATED = "consent.terminated"
+    CONSENT_INVALIDATED = "consent.invalidated"
     CONSENT_EXPIRED = "consent.expired"
+    CONSENT_FULFILLED = "consent.fulfilled"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event's name
     TOKEN_REFRESHED = "token.refreshed"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name

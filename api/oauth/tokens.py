@@ -33,7 +33,7 @@ from consent.models import Agreement, AgreementVersion, Grant
 from consent.organisations import pairwise_subject
 from consent.requests import TYPE as DETAILS_TYPE
 from consent.templates import find as find_template
-from consent.vocabulary import EventName, GrantState
+from consent.vocabulary import LIVE_GRANT_STATES, EventName
 from pds.accounts import audit_public_key
 from pds.clock import Clock
 from pds.crypto.secrets import TokenKind, TokenSecret, mint, parse
@@ -44,7 +44,7 @@ from pds.keys import VaultKeys, Wrapper
 from pds.settings import Settings
 from pds.store import Store
 
-_USABLE = (GrantState.ISSUED.value, GrantState.ACTIVE.value, GrantState.PAUSED.value)
+_USABLE = tuple(state.value for state in LIVE_GRANT_STATES)
 
 
 @dataclass(frozen=True, slots=True)

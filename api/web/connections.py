@@ -1,4 +1,4 @@
-"""Connections: who may read what, until when; what they did with it; and how to stop it.
+"""Connections: who may read what, until when; what they did with it; how to pause and stop it.
 
 None of this needs an unlocked vault: whoever is locked out can still stop sharing (TAK-41).
 """
@@ -17,7 +17,7 @@ from api.wiring import wiring
 from consent import connections, receipts
 from consent.connections import ConnectionView, RefusalView
 from pds.catalogue import CATALOGUE, Attribute, Cluster
-from pds.errors import NotFoundError
+from pds.errors import ConflictError, NotFoundError
 from pds.sessions import Visitor
 from pds.text import matches
 
@@ -117,6 +117,44 @@ def stop(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
         visitor.vault, agreement_id, request_deletion="request_deletion" in request.form
     )
     flashes.put("stopped")
+    return guards.see_other(f"/connections/{agreement_id}")
+
+
+@blueprint.post("/<uuid:agreement_id>/pause")
+@guards.signed_in
+def pause(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Let sharing rest, at once: it takes nothing away that one click does not bring back."""
+    try:
+        wiring().pauses.pause(visitor.vault, agreement_id)
+    except ConflictError:
+        flashes.put("ended-already")
+    else:
+        flashes.put("paused")
+    return guards.see_other(f"/connections/{agreement_id}")
+
+
+@blueprint.get("/<uuid:agreement_id>/resume")
+@guards.signed_in
+def resume_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Say what may be read again, and ask once: resuming opens data."""
+    view = _view(visitor, agreement_id, wiring().clock.now())
+    if not view.is_paused:
+        return guards.see_other(f"/connections/{agreement_id}")
+    return pages.page("resume.html", view=view, groups=clusters_of(view.attributes))
+
+
+@blueprint.post("/<uuid:agreement_id>/resume")
+@guards.signed_in
+def resume(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
+    """Go on sharing after a pause."""
+    if "confirm" not in request.form:
+        return guards.see_other(f"/connections/{agreement_id}/resume")
+    try:
+        wiring().pauses.resume(visitor.vault, agreement_id)
+    except ConflictError:
+        flashes.put("ended-already")
+    else:
+        flashes.put("resumed")
     return guards.see_other(f"/connections/{agreement_id}")
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
@@ -48,6 +49,11 @@ NOTES: Mapping[str, Note] = {
     "rotated": Note(_l("Keys that ended connections once held have been renewed."), "info"),
     "stopped": Note(_l("Sharing has stopped. The organisation can read nothing any more.")),
     "stopped-all": Note(_l("All sharing has stopped. Nobody can read anything any more.")),
+    "paused": Note(
+        _l("Sharing is paused. The organisation can read nothing until you resume."), "info"
+    ),
+    "resumed": Note(_l("Sharing goes on, on the same terms.")),
+    "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
     "preferences": Note(_l("Your choices are saved.")),
@@ -76,10 +82,13 @@ RECEIPT_KINDS: Mapping[str, LazyString] = {
     "given": _l("Consent given"),
     "changed": _l("Consent changed"),
     "renewed": _l("Consent renewed"),
+    "paused": _l("Sharing paused"),
+    "resumed": _l("Sharing resumed"),
     "refused": _l("Request refused"),
     "withdrawn": _l("Consent withdrawn"),
     "expired": _l("Consent expired"),
     "terminated": _l("Agreement ended"),
+    "invalidated": _l("Agreement declared void"),
     "fulfilled": _l("Agreement completed"),
 }
 
@@ -104,6 +113,7 @@ ACTORS: Mapping[str, LazyString] = {
     "individual": _l("you"),
     "organisation": _l("the organisation"),
     "operator": _l("the operator"),
+    "authority": _l("an authority or a court"),
     "clock": _l("the agreed end"),
 }
 
@@ -124,9 +134,13 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.CONSENT_SHOWN: _l("A request was shown to you"),
     EventName.CONSENT_GIVEN: _l("You allowed a request"),
     EventName.CONSENT_REFUSED: _l("You refused a request"),
+    EventName.CONSENT_PAUSED: _l("You paused sharing"),
+    EventName.CONSENT_RESUMED: _l("You resumed sharing"),
     EventName.CONSENT_WITHDRAWN: _l("You stopped sharing"),
     EventName.CONSENT_TERMINATED: _l("An agreement was replaced or ended"),
     EventName.CONSENT_EXPIRED: _l("An agreement expired"),
+    EventName.CONSENT_INVALIDATED: _l("An agreement was declared void"),
+    EventName.CONSENT_FULFILLED: _l("An agreement was completed"),
     EventName.TOKEN_ISSUED: _l("The organisation connected"),
     EventName.TOKEN_REFRESHED: _l("The organisation renewed its connection"),
     EventName.TOKEN_REVOKED: _l("The organisation gave up its connection"),
@@ -156,10 +170,12 @@ OUTCOMES: Mapping[str, LazyString] = {
 
 CONSENT_TERMS: Mapping[str, LazyString] = {
     ConsentStatus.GIVEN: _l("Consent given"),
+    ConsentStatus.PAUSED: _l("Sharing paused"),
     ConsentStatus.REFUSED: _l("Request refused"),
     ConsentStatus.WITHDRAWN: _l("Consent withdrawn"),
     ConsentStatus.REVOKED: _l("Agreement ended"),
     ConsentStatus.EXPIRED: _l("Consent expired"),
+    ConsentStatus.INVALIDATED: _l("Agreement declared void"),
 }
 
 _ACCOUNT_RULES: Mapping[str, LazyString] = {
@@ -212,6 +228,14 @@ def duration(text: str) -> str:
     if days == _DAYS_OF_A_YEAR:
         return str(_l("12 months"))
     return str(ngettext("%(num)d day", "%(num)d days", days))
+
+
+def consent_status(status: Mapping[str, Any]) -> str:
+    """Name a status of a receipt; DPV has one term for consent given and for one that goes on."""
+    term = status["@type"][0]
+    if term == ConsentStatus.GIVEN and status["dpv:hasDuration"] is None:
+        return str(RECEIPT_KINDS["resumed"])
+    return str(CONSENT_TERMS.get(term, term))
 
 
 def frequency(fetches_per_day: int) -> str:

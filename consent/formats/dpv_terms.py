@@ -27,7 +27,8 @@ STRUCTURE = _terms(
 STATUSES = _terms(
     """
     ConsentGiven RenewedConsentGiven ConsentRefused ConsentWithdrawn ConsentExpired ConsentRevoked
-    ContractActive ContractAmended ContractRenewed ContractRejected ContractTerminated
+    ConsentInvalidated ConsentStatusInvalidForProcessing ContractActive ContractAmended
+    ContractRenewed ContractTemporarilySuspended ContractRejected ContractTerminated
     ContractExpired ContractFulfilled
     """
 )

@@ -21,7 +21,9 @@ from consent.formats.receipt_shape import CONTEXT, RECEIPT, SCHEMA, STATUS_TERMS
 
 TYPE = "pds-consent-receipt"
 
-_PERMITTING = frozenset({ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED})
+_PERMITTING = frozenset(
+    {ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED, ReceiptKind.RESUMED}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,13 @@ class ReceiptKind(StrEnum):
     GIVEN = "given"
     CHANGED = "changed"
     RENEWED = "renewed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     TERMINATED = "terminated"
+    INVALIDATED = "invalidated"
     FULFILLED = "fulfilled"
 
     @property
@@ -87,7 +90,8 @@ class Process:
 class Status:
     """One event in the life of the consent, `seq` from 1; `duration` of what was given.
 
-    `indicated_by` is `dpv:DataSubject`, or who else acted: `organisation`, `operator`, `clock`.
+    `indicated_by` is `dpv:DataSubject`, or who else acted: `organisation`, `operator`,
+    `authority`, `clock`.
     """
 
     seq: int

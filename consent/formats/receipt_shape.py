@@ -28,10 +28,17 @@ STATUS_TERMS: Mapping[ReceiptKind, tuple[str, str]] = {
     ReceiptKind.GIVEN: ("dpv:ConsentGiven", "dpv:ContractActive"),
     ReceiptKind.CHANGED: ("dpv:ConsentGiven", "dpv:ContractAmended"),
     ReceiptKind.RENEWED: ("dpv:RenewedConsentGiven", "dpv:ContractRenewed"),
+    # DPV has no consent status for a pause; the class says that nothing may be processed.
+    ReceiptKind.PAUSED: (
+        "dpv:ConsentStatusInvalidForProcessing",
+        "dpv:ContractTemporarilySuspended",
+    ),
+    ReceiptKind.RESUMED: ("dpv:ConsentGiven", "dpv:ContractActive"),
     ReceiptKind.REFUSED: ("dpv:ConsentRefused", "dpv:ContractRejected"),
     ReceiptKind.WITHDRAWN: ("dpv:ConsentWithdrawn", "dpv:ContractTerminated"),
     ReceiptKind.EXPIRED: ("dpv:ConsentExpired", "dpv:ContractExpired"),
     ReceiptKind.TERMINATED: ("dpv:ConsentRevoked", "dpv:ContractTerminated"),
+    ReceiptKind.INVALIDATED: ("dpv:ConsentInvalidated", "dpv:ContractTerminated"),
     ReceiptKind.FULFILLED: ("dpv:ConsentExpired", "dpv:ContractFulfilled"),
 }
 

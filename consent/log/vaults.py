@@ -13,12 +13,10 @@ from sqlalchemy.orm import Session
 
 from consent.log.entries import EventLog, seal_private
 from consent.models import Agreement, AgreementVersion, FeedPending, Grant
-from consent.vocabulary import FeedEvent
+from consent.vocabulary import FeedEvent, GrantState
 from pds.events import VaultEvent, VaultRef, vault_stream
 from pds.ids import time_ordered_uuid
 from pds.vaults import next_event_seq
-
-LIVE_GRANT_STATES = ("issued", "active", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,9 @@ class VaultLog:
         self, session: Session, vault: VaultRef, changes: Mapping[str, frozenset[str]], at: datetime
     ) -> None:
         """Leave news for each connection whose agreed attributes changed, and no other (P-24).
+
+        A paused one gets none: that something changed is data too. When its person resumes, the
+        consent's own news sends the organisation to look.
 
         Args:
             session: of the write job.
@@ -100,7 +101,7 @@ def _shared(session: Session, vault: VaultRef) -> Iterator[tuple[UUID, UUID, lis
         .where(
             Grant.bucket == vault.bucket,
             Grant.vault_id == vault.id,
-            Grant.state.in_(LIVE_GRANT_STATES),
+            Grant.state == GrantState.ACTIVE.value,
         )
     )
     for organisation_id, connection_id, document in session.execute(query):

@@ -174,6 +174,70 @@ def test_stopping_without_the_second_step_changes_nothing(hers, shared):
     assert shared.get("/v1/records").status_code == 200
 
 
+def pause(browser, shared):
+    """Press the button that lets sharing rest."""
+    path = f"/connections/{shared.agreement_id}/pause"
+    assert f'action="{path}"' in browser.get(f"/connections/{shared.agreement_id}").text
+    return browser.post(path, {"csrf": browser.token()})
+
+
+def test_pausing_takes_one_click_and_works_at_once_even_while_locked(hers, shared):
+    """TAK-41, P-25"""
+    hers.lock()
+
+    done = pause(hers, shared)
+
+    answer = shared.get("/v1/records")
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (
+        403,
+        "consent-paused",
+    )
+    page = hers.get(done.location).text
+    for words in ("Sharing is paused.", "Paused", "Sharing paused", "You paused sharing"):
+        assert words in page
+    assert "Stop sharing" in page
+    cards = hers.get("/connections").text
+    assert f'href="/connections/{shared.agreement_id}/resume"' in cards
+    assert f"/connections/{shared.agreement_id}/pause" not in cards
+
+
+def test_resuming_says_what_may_be_read_again_and_asks_once(hers, shared):
+    pause(hers, shared)
+    path = f"/connections/{shared.agreement_id}/resume"
+    asked = hers.get(path)
+    assert hers.post(path, {"csrf": hers.token()}).location == path
+    assert shared.get("/v1/records").status_code == 403
+
+    done = hers.submit(asked, "confirm")
+
+    assert "Phone" in asked.text
+    assert "31 March 2026" in asked.text
+    assert shared.get("/v1/records").status_code == 200
+    page = hers.get(done.location).text
+    assert "Sharing goes on, on the same terms." in page
+    assert "Sharing resumed" in page
+    assert hers.get(path).location == done.location
+
+
+def test_an_ended_agreement_is_neither_paused_nor_resumed(hers, shared):
+    """CM-6"""
+    stop(hers, shared)
+    path = f"/connections/{shared.agreement_id}"
+
+    for step in ("pause", "resume"):
+        answer = hers.post(f"{path}/{step}", {"csrf": hers.token(), "confirm": "yes"})
+        assert "has ended already" in hers.get(answer.location).text
+    assert shared.get("/v1/records").json()["type"].endswith("/consent-withdrawn")
+
+
+def test_a_receipt_tells_a_resumed_consent_from_a_given_one(hers, shared):
+    pause(hers, shared)
+    hers.submit(hers.get(f"/connections/{shared.agreement_id}/resume"), "confirm")
+    texts = [hers.get(path).text for path in receipt_paths(hers, "/receipts")]
+
+    assert re.search(r"Consent given:.*Sharing paused:.*Sharing resumed:", texts[0], re.DOTALL)
+
+
 def test_deletion_is_asked_for_only_if_the_person_leaves_the_tick(world, hers, shared):
     page = hers.get(f"/connections/{shared.agreement_id}/stop")
     hers.submit(page, "confirm", leave_out=("request_deletion",))
@@ -260,7 +324,9 @@ def test_another_persons_connection_looks_like_none(world, shared, new_browser):
         path = f"/connections/{agreement}"
         assert mallory.get(path).status == 404
         assert mallory.get(f"{path}/stop").status == 404
-        assert mallory.post(f"{path}/stop", {"csrf": token, "confirm": "yes"}).status == 404
+        assert mallory.get(f"{path}/resume").status == 404
+        for step in ("stop", "pause", "resume"):
+            assert mallory.post(f"{path}/{step}", {"csrf": token, "confirm": "yes"}).status == 404
     assert shared.get("/v1/records").status_code == 200
 
 

@@ -36,7 +36,7 @@ def events(world):
 
 @pytest.mark.parametrize("state", [state for state in AgreementState if state.is_terminal])
 def test_every_final_state_has_an_event(state):
-    assert FeedEvent.of_end(state).kind == "consent"
+    assert FeedEvent(f"consent.{state}").kind == "consent"
 
 
 def test_a_consent_that_is_granted_and_withdrawn_is_told_as_that(world, connected):

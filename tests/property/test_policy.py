@@ -60,7 +60,6 @@ def test_what_was_agreed_is_permitted():
         ({"agreement_state": AgreementState.EXPIRED}, DenialReason.EXPIRED),
         ({"agreement_state": AgreementState.FULFILLED}, DenialReason.FULFILLED),
         ({"agreement_state": AgreementState.INVALIDATED}, DenialReason.INVALIDATED),
-        ({"grant_state": GrantState.ISSUED}, DenialReason.PENDING),
         ({"grant_state": GrantState.PAUSED}, DenialReason.PAUSED),
         ({"grant_state": GrantState.REVOKED}, DenialReason.WITHDRAWN),
         ({"grant_state": GrantState.EXPIRED}, DenialReason.EXPIRED),

@@ -68,7 +68,7 @@ def test_terminal_states_are_all_but_two():
     living = {state for state in AgreementState if not state.is_terminal}
 
     assert living == {AgreementState.ACTIVE, AgreementState.SUSPENDED}
-    assert {GrantState.ISSUED, GrantState.ACTIVE, GrantState.PAUSED} == {*LIVE_GRANT_STATES}
+    assert {GrantState.ACTIVE, GrantState.PAUSED} == {*LIVE_GRANT_STATES}
 
 
 @pytest.mark.parametrize("reason", DenialReason)
