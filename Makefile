@@ -104,7 +104,8 @@ check: lint types imports test ## All that must hold before a change goes in
 drill-kill: $(STAMP) programs ## Kill the server KILLS times under load, on each store
 	PDS_DRILL_KILLS=$(KILLS) $(BIN)/pytest tests/drills/test_kill.py
 
-bench: $(STAMP) ## Measure a consented read beside a bare route and an unlogged read
+bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route and an unlogged read
+	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.consented_read $(ARGS)
 
 clean: ## Delete what is made, the environment too

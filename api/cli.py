@@ -28,12 +28,13 @@ from api.keys import new_jwk, publish_template
 from api.oauth import clients
 from api.wiring import Wiring, wire
 from consent import auditors, organisations, templates
-from consent.formats import verify_cli
+from consent.formats import canonical, verify_cli
 from consent.formats.errors import FormatError
 from consent.vocabulary import EventName, Standing
 from pds import __version__, instance
 from pds import settings as settings_module
-from pds.errors import NotFoundError, PDSError, ValidationFailedError
+from pds.clock import SystemClock
+from pds.errors import Issue, NotFoundError, PDSError, ValidationFailedError
 from pds.settings import SETTINGS_FILE
 
 USAGE_ERROR = 2
@@ -322,6 +323,34 @@ def publish(folder: Path, template: Path, key: Path) -> None:
     )
 
 
+@main.group("template")
+def template_group() -> None:
+    """Agreement templates, before they are published."""
+
+
+@template_group.command("lint")
+@click.argument("template", type=click.Path(exists=True, path_type=Path))
+def lint_template(template: Path) -> None:
+    """Check a template (JSON) and hold it against fair use; exit status 1 if it is refused.
+
+    Prints JSON: `errors` are refused at publication, `flags` are shown to people.
+    """
+    try:
+        document = canonical.parse(template.read_bytes())
+    except FormatError as exc:
+        raise click.ClickException(f"{template}: {exc}") from exc
+    found = templates.lint(document, on=SystemClock().now().date())
+    _print_json(
+        {
+            "ok": not found.errors,
+            "errors": [_issue(each) for each in found.errors],
+            "flags": [_issue(each) for each in found.flags],
+        }
+    )
+    if found.errors:
+        raise click.exceptions.Exit(1)
+
+
 @main.group("auditor")
 def auditor() -> None:
     """People who may take evidence."""
@@ -379,6 +408,10 @@ def check_config(folder: Path) -> None:
         for name in values.__dataclass_fields__:
             shown = _masked(name, getattr(values, name))
             click.echo(f"{name} = {json.dumps(shown)}")
+
+
+def _issue(found: Issue) -> dict[str, str]:
+    return {"pointer": found.pointer, "rule": found.rule, "detail": found.detail}
 
 
 def _services(folder: Path) -> Wiring:

@@ -31,6 +31,7 @@ CATALOGUE: Mapping[str, tuple[int, str, str]] = {
     "invalid-token": (401, "Token not valid", "Get a new access token and prove its key."),
     "insufficient-scope": (403, "Token not sufficient", "This token is for something else."),
     "not-agreed": (403, "Not agreed", "Ask only for what the agreement covers."),
+    "purpose-limit": (403, "Beyond fair use", "Ask anew, within the limits of the purpose."),
     "consent-pending": (403, "Not yet in force", "Wait until the agreement starts."),
     "consent-paused": (403, "Paused", "The person has paused sharing; keep the connection."),
     "consent-withdrawn": (403, "Consent withdrawn", "Stop, and delete what you received."),

@@ -363,6 +363,7 @@ class AgreementService:
             expires_at=expires_at,
             fetches_per_day=notice["access"]["fetches_per_day"],
             data_from=notice["data_from"],
+            retention=notice["retention"]["after_end"],
         )
         keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
         terms_box, terms_sha256 = keys.seal_terms(terms)

@@ -11,7 +11,7 @@ and its key hold; the owner's copy stays, for the owner's own log.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
@@ -19,7 +19,9 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from consent import limits
 from consent.formats import canonical
+from consent.limits import Extent
 from consent.models import Grant
 from consent.policy import Terms
 from consent.vocabulary import LIVE_GRANT_STATES, Action, GrantState
@@ -267,6 +269,7 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "fetches_per_day": terms.fetches_per_day,
         "coarsenings": dict(terms.coarsenings),
         "data_from": dict(terms.data_from),
+        "retention": terms.retention,
     }
 
 
@@ -285,7 +288,7 @@ def read_terms(text: bytes) -> Terms:
         raise DecryptionError
     document: dict[str, object] = dict(found)
     try:
-        return Terms(
+        terms = Terms(
             agreement_id=str(document["agreement"]),
             agreement_version=int(str(document["agreement_version"])),
             agreement_sha256=str(document["agreement_sha256"]),
@@ -298,7 +301,9 @@ def read_terms(text: bytes) -> Terms:
             fetches_per_day=int(str(document["fetches_per_day"])),
             coarsenings=_map(document["coarsenings"]),
             data_from=_map(document["data_from"]),
+            retention=str(document.get("retention", "")),
         )
+        return replace(terms, exceeds=limits.exceeded(Extent.of_terms(terms)))
     except (KeyError, ValueError) as exc:
         raise DecryptionError from exc
 

@@ -39,6 +39,7 @@ class Ask:
     required: tuple[str, ...]
     optional: tuple[str, ...]
     duration: str
+    flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to
 
 
 def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any
         "if_refused": document["if_refused"][locale],
         "complaint": document["complaint"][locale],
         "jurisdiction": document["jurisdiction"],
+        "flags": list(ask.flags),
         "clauses": uniform.shown(locale) if (uniform := ask.template.clauses) else None,
     }
 

@@ -5,8 +5,9 @@ The rules, in order; the first that fails is the answer:
 1. the vault exists, the organisation is in good standing;
 2. the agreement is active and the grant is: each end has its own reason;
 3. the instant lies within the agreed window; `expires_at` is exclusive;
-4. the action and the collections are among those agreed, in the sealed terms;
-5. a fetch is left today, unless this one was counted already (P-10).
+4. the terms are within the limits of their purpose;
+5. the action and the collections are among those agreed, in the sealed terms;
+6. a fetch is left today, unless this one was counted already (P-10).
 
 Plain rows can only narrow: what may be read comes from the terms, which only a holder of the grant
 key can have sealed (P-9).
@@ -32,7 +33,9 @@ class Terms:
     """What was agreed, as sealed under the grant key (P-9).
 
     `attributes` are qualified names; `coarsenings` maps some of them to a coarser form;
-    `data_from` maps a collection to the fixed start of its data range.
+    `data_from` maps a collection to the fixed start of its data range; `retention` is how long the
+    organisation may keep what it got after the end. `exceeds` is not sealed but worked out as the
+    terms are read: the rule of `consent.limits` that they break, or nothing.
     """
 
     agreement_id: str
@@ -47,11 +50,16 @@ class Terms:
     fetches_per_day: int
     coarsenings: Mapping[str, str] = field(default_factory=dict)
     data_from: Mapping[str, str] = field(default_factory=dict)
+    retention: str = ""
+    exceeds: str = ""
+    collections: tuple[str, ...] = field(init=False)  # of the agreed attributes, sorted
+    collection_names: frozenset[str] = field(init=False)
 
-    @property
-    def collections(self) -> tuple[str, ...]:
-        """The collections that the agreed attributes stand in, sorted."""
-        return tuple(sorted({name.partition(".")[0] for name in self.attributes}))
+    def __post_init__(self) -> None:
+        """Work out once what every decision asks for."""
+        names = frozenset(name.partition(".")[0] for name in self.attributes)
+        object.__setattr__(self, "collection_names", names)
+        object.__setattr__(self, "collections", tuple(sorted(names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +101,13 @@ def standing_denial(facts: Facts, *, now: datetime) -> DenialReason | None:
         return DenialReason.VAULT_DELETED
     if facts.standing is not Standing.GOOD:
         return DenialReason.STANDING
-    denial = _AGREEMENT_DENIALS.get(facts.agreement_state) or _GRANT_DENIALS.get(facts.grant_state)
-    if denial is not None:
-        return denial
+    # Told apart first: hashing a member of an enumeration costs more than all the rest.
+    if not (
+        facts.agreement_state is AgreementState.ACTIVE and facts.grant_state is GrantState.ACTIVE
+    ):
+        return _AGREEMENT_DENIALS.get(facts.agreement_state) or _GRANT_DENIALS.get(
+            facts.grant_state, DenialReason.CHANGED
+        )
     return DenialReason.EXPIRED if now >= facts.expires_at else None
 
 
@@ -110,7 +122,15 @@ def decide(
         return DenialReason.PENDING
     if now >= terms.expires_at:
         return DenialReason.EXPIRED
-    if action not in terms.actions or not set(collections) <= set(terms.collections):
+    return _terms_denial(terms, facts, action, collections)
+
+
+def _terms_denial(
+    terms: Terms, facts: Facts, action: Action, collections: Iterable[str]
+) -> DenialReason | None:
+    if terms.exceeds:
+        return DenialReason.PURPOSE_LIMIT
+    if action not in terms.actions or not terms.collection_names.issuperset(collections):
         return DenialReason.NOT_AGREED
     if facts.fetches_today >= terms.fetches_per_day and not facts.fetch_is_counted:
         return DenialReason.LIMIT

@@ -13,17 +13,18 @@ never promotes (P-27).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import durations, templates
+from consent import durations, limits, templates
 from consent.errors import AskRefusedError
 from consent.lifecycle import MOVES, Act
+from consent.limits import Extent, Severity
 from consent.models import Organisation, Request
 from consent.notices import Ask
 from consent.templates import Template
@@ -57,7 +58,9 @@ class Asker:
     redirect_uri: str
 
 
-def check(session: Session, asker: Asker, details: Mapping[str, Any], *, resource: str) -> Ask:
+def check(
+    session: Session, asker: Asker, details: Mapping[str, Any], *, resource: str, on: date
+) -> Ask:
     """Check an authorization detail against its template, and return what is asked.
 
     Args:
@@ -65,9 +68,11 @@ def check(session: Session, asker: Asker, details: Mapping[str, Any], *, resourc
         asker: the authenticated client.
         details: the RAR object.
         resource: the one location that may be named, such as `https://vault.example/v1`.
+        on: the day; data reaches back from it.
 
     Raises:
-        AskRefusedError: a member is missing, unknown, or not covered by the template.
+        AskRefusedError: a member is missing, unknown, not covered by the template, or beyond the
+            limits of the purpose.
     """
     _check_members(details, resource)
     organisation = session.get(Organisation, asker.organisation_id)
@@ -81,7 +86,7 @@ def check(session: Session, asker: Asker, details: Mapping[str, Any], *, resourc
         raise AskRefusedError("template: not a template of this organisation with that hash")
     if not templates.is_published(session, template.sha256):
         raise AskRefusedError("template_sha256: this version is no longer offered")
-    return Ask(
+    ask = Ask(
         client_id=asker.client_id,
         client_name=asker.client_name,
         redirect_uri=asker.redirect_uri,
@@ -91,6 +96,7 @@ def check(session: Session, asker: Asker, details: Mapping[str, Any], *, resourc
         optional=_optional(template, details),
         duration=_duration(template, details["duration"]),
     )
+    return replace(ask, flags=_flags(ask, on))
 
 
 def note_seen(
@@ -225,6 +231,20 @@ def _optional(template: Template, details: Mapping[str, Any]) -> tuple[str, ...]
     if not asked and not details["attributes"]:
         raise AskRefusedError("attributes: nothing is asked for")
     return tuple(asked)
+
+
+def _flags(ask: Ask, on: date) -> tuple[str, ...]:
+    """Return the limits that an ask is unusually near to; what is beyond one is refused."""
+    extent = replace(
+        Extent.of_template(ask.template.document, on=on),
+        attributes=(*ask.required, *ask.optional),
+        duration=durations.parse(ask.duration),
+    )
+    found = limits.findings(extent)
+    for each in found:
+        if each.severity is Severity.REFUSED:
+            raise AskRefusedError(f"{each.rule}: {each.detail}")
+    return tuple(each.rule for each in found)
 
 
 def _duration(template: Template, asked: str) -> str:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import clauses, template_format
+from consent import clauses, limits, template_format
 from consent.differences import Difference, differences
 from consent.formats import canonical, jws
 from consent.formats.errors import FormatError
+from consent.limits import Extent, Severity
 from consent.models import TemplateVersion
 from consent.template_format import TYPE
 from consent.vocabulary import Instances
@@ -107,13 +108,38 @@ class Published:
     differences: Sequence[Difference]
 
 
-def check(document: object) -> None:
-    """Check a template's form and its words against the catalogue.
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """What is wrong with a template, and what is unusual for its purpose."""
+
+    errors: tuple[Issue, ...]
+    flags: tuple[Issue, ...] = ()
+
+
+def lint(document: object, *, on: date) -> Lint:
+    """Check a template's form and words, and hold it against its purpose's limits on a day."""
+    errors = template_format.issues(document)
+    if errors or not isinstance(document, dict):
+        return Lint(tuple(errors))
+    found = limits.findings(Extent.of_template(document, on=on))
+
+    def of(severity: Severity) -> tuple[Issue, ...]:
+        return tuple(
+            Issue(each.pointer, each.rule, each.detail)
+            for each in found
+            if each.severity is severity
+        )
+
+    return Lint(of(Severity.REFUSED), of(Severity.FLAGGED))
+
+
+def check(document: object, *, on: date) -> None:
+    """Check that a template may be published on a day.
 
     Raises:
         ValidationFailedError: with an issue for each member that is wrong.
     """
-    if found := template_format.issues(document):
+    if found := lint(document, on=on).errors:
         raise ValidationFailedError(found)
 
 
@@ -140,7 +166,7 @@ def publish(
     template = Template(canonical.sha256_hex(document), document)
     if _is_known(session, template.sha256):
         return template
-    check(document)
+    check(document, on=now.date())
     existing = session.scalars(
         select(TemplateVersion).where(TemplateVersion.id == template.id).with_for_update()
     ).all()

@@ -198,6 +198,7 @@ class DenialReason(StrEnum):
     FULFILLED = "consent-fulfilled"
     INVALIDATED = "consent-invalidated"
     NOT_AGREED = "not-agreed"
+    PURPOSE_LIMIT = "purpose-limit"  # beyond fair use for the agreed purpose
     LIMIT = "limit-reached"
     STANDING = "organisation-suspended"
     VAULT_DELETED = "vault-deleted"

@@ -7,7 +7,8 @@ the importers read like anybody's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -53,9 +54,13 @@ class Business:
     after_end: str
     if_refused: tuple[str, str]
     fetches_per_day: int = 48
+    days_back: Mapping[str, int] = field(default_factory=dict)  # by collection with a range
 
-    def template(self, organisation_id: UUID) -> dict[str, Any]:
-        """Return the template as the organisation writes it."""
+    def template(self, organisation_id: UUID, *, on: date) -> dict[str, Any]:
+        """Return the template as the organisation writes it on a day."""
+        data_from = {
+            name: (on - timedelta(days=days)).isoformat() for name, days in self.days_back.items()
+        }
         return {
             "type": VERSION,
             "id": str(random_uuid()),
@@ -70,8 +75,8 @@ class Business:
             "actions": ["read"],
             "access": {"mode": "on_change", "fetches_per_day": self.fetches_per_day},
             "instances": {},
-            "data_from": {},
-            "max_duration": "P365D",
+            "data_from": data_from,
+            "max_duration": self.duration,
             "retention": {
                 "after_end": self.after_end,
                 "text": _wording(
@@ -227,6 +232,7 @@ LENDER = Business(
     duration="P7D",
     after_end="P30D",
     if_refused=("Müraciətə baxılmır.", "The application is not considered."),
+    days_back={"transactions": 180},
 )
 BUSINESSES = (MARKET, BANK, CLINIC, LENDER)
 # Whom Aysel shares with already, and which optional items she added.

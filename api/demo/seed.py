@@ -187,7 +187,9 @@ def _organisation(
         return organisation_id, client_id
 
     organisation_id, client_id = services.uow.write(job)
-    template = publish_template(services, business.template(organisation_id), private)
+    template = publish_template(
+        services, business.template(organisation_id, on=now.date()), private
+    )
     return SeededOrganisation(
         business.key,
         business.name[1],

@@ -132,7 +132,11 @@ def build(
         resource = f"{settings.server.issuer}/v1"
         with store.read() as session:
             return requests.check(
-                session, asker_of(client, redirect_uri), details, resource=resource
+                session,
+                asker_of(client, redirect_uri),
+                details,
+                resource=resource,
+                on=clock.now().date(),
             )
 
     server = Server(

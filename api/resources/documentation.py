@@ -10,7 +10,9 @@ from flask_smorest import Api
 from marshmallow import Schema, fields
 
 from api.schemas.webhooks import described_messages
+from consent import limits
 from consent.clauses import CURRENT
+from consent.formats import canonical
 from pds.catalogue import CATALOGUE
 
 blueprint = Blueprint("documentation", __name__)
@@ -99,6 +101,13 @@ def uniform_clauses() -> Response:
     """Return what every agreement says, in both languages; templates cite its hash."""
     sha256 = CURRENT.sha256
     return _public(CURRENT.document | {"sha256": sha256}, f'"{sha256}"')
+
+
+@blueprint.get("/v1/limits")
+def purpose_limits() -> Response:
+    """Return fair use: the most that may be asked for, for each purpose."""
+    table = limits.public()
+    return _public(table, f'"{canonical.sha256_hex(table)}"')
 
 
 def _public(document: object, etag: str) -> Response:

@@ -162,6 +162,7 @@ OUTCOMES: Mapping[str, LazyString] = {
     DenialReason.FULFILLED: _l("the agreement was completed"),
     DenialReason.INVALIDATED: _l("the agreement was void"),
     DenialReason.NOT_AGREED: _l("outside what was agreed"),
+    DenialReason.PURPOSE_LIMIT: _l("more than its purpose allows"),
     DenialReason.LIMIT: _l("more often than agreed"),
     DenialReason.STANDING: _l("the organisation is suspended"),
     DenialReason.VAULT_DELETED: _l("the vault was deleted"),
@@ -176,6 +177,16 @@ CONSENT_TERMS: Mapping[str, LazyString] = {
     ConsentStatus.REVOKED: _l("Agreement ended"),
     ConsentStatus.EXPIRED: _l("Consent expired"),
     ConsentStatus.INVALIDATED: _l("Agreement declared void"),
+}
+
+# Why a request stands out among those of its purpose; the ceilings themselves refuse it.
+FLAGS: Mapping[str, LazyString] = {
+    "purpose.attributes": _l("it asks for many items"),
+    "purpose.sensitive": _l("it asks for much sensitive data"),
+    "purpose.frequency": _l("it would be read very often"),
+    "purpose.data_range": _l("it reaches far back"),
+    "purpose.duration": _l("it would run for long"),
+    "purpose.retention": _l("the data would be kept for long afterwards"),
 }
 
 _ACCOUNT_RULES: Mapping[str, LazyString] = {

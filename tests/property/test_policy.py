@@ -42,6 +42,14 @@ def decided(terms=TERMS, facts=FACTS, *, action=Action.READ, collections=("conta
     return decide(terms, facts, action=action, collections=collections, now=now)
 
 
+def test_terms_beyond_the_limits_of_their_purpose_release_nothing():
+    """LEAD-6: the ceilings hold at every read."""
+    beyond = replace(TERMS, exceeds="purpose.frequency")
+
+    assert decided(beyond) is DenialReason.PURPOSE_LIMIT
+    assert decided(beyond, collections=()) is DenialReason.PURPOSE_LIMIT
+
+
 def test_what_was_agreed_is_permitted():
     assert decided() is None
     assert decided(collections=TERMS.collections) is None

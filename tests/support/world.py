@@ -49,7 +49,7 @@ def template_document(organisation_id, *, required=(), optional=(), **members):
         "version": 1,
         "organisation": str(organisation_id),
         "name": wording("Loyalty card"),
-        "purpose": "customer_management",
+        "purpose": "service_provision",
         "purpose_text": wording("We want your contact details so that we can keep your card."),
         "lawful_basis": "consent",
         "attributes": [{"name": name, "reason": wording("Needed.")} for name in required],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from pds.errors import NotFoundError, ValidationFailedError
 from tests.support.world import template_document, wording
 
 ORGANISATION = uuid4()
+TODAY = date(2026, 3, 1)
 
 
 def document(**members):
@@ -23,14 +25,15 @@ def document(**members):
 
 def rules(found):
     with pytest.raises(ValidationFailedError) as refused:
-        check(found)
+        check(found, on=TODAY)
     return {(issue.field, issue.rule) for issue in refused.value.issues}
 
 
 def test_a_complete_template_is_good():
-    check(document(optional=["profile.given_name"]))
-    check(document(required=["transactions.date"], data_from={"transactions": "2026-01-01"}))
-    check(document(actions=["write"]))
+    check(document(optional=["profile.given_name"]), on=TODAY)
+    ranged = {"required": ["transactions.date"], "data_from": {"transactions": "2026-01-01"}}
+    check(document(**ranged), on=TODAY)
+    check(document(actions=["write"]), on=TODAY)
 
 
 @pytest.mark.parametrize("member", sorted(document()))
@@ -107,7 +110,7 @@ def test_companions_and_collections_are_not_asked_for(name):
 def test_a_fault_is_named_by_a_json_pointer_with_its_rule_and_what_to_do(members, place, rule):
     """RFC 6901."""
     with pytest.raises(ValidationFailedError) as refused:
-        check(document(**members))
+        check(document(**members), on=TODAY)
 
     issue = refused.value.issues[0]
     assert (issue.pointer, issue.rule) == (place, rule)
@@ -158,7 +161,7 @@ def test_a_template_may_ask_for_the_main_record_only(instances, rule):
     place = f"/instances/{next(iter(instances))}"
 
     if rule is None:
-        check(found)
+        check(found, on=TODAY)
     else:
         assert rules(found) == {(place, rule)}
 
