@@ -18,6 +18,7 @@ from uuid import UUID
 import click
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import schema, serving
@@ -57,6 +58,14 @@ class PDSGroup(click.Group):
         except (PDSError, FormatError) as exc:
             click.echo(f"pds: {str(exc) or type(exc).__name__}", err=True)
             raise click.exceptions.Exit(USAGE_ERROR) from exc
+        except SQLAlchemyError as exc:
+            # The type alone: a message may quote what was written, or a password in the URL.
+            click.echo(
+                f"pds: the database cannot be used ({type(exc).__name__}): is `database.url` right,"
+                " does its server run, is the file whole? A new one needs `pds db upgrade`.",
+                err=True,
+            )
+            raise click.exceptions.Exit(USAGE_ERROR) from exc
 
 
 @click.group(cls=PDSGroup)
@@ -91,6 +100,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 @click.option("--insecure-loopback", is_flag=True, help="Plain HTTP on 127.0.0.1, for trials only.")
 def init(folder: Path, issuer: str, database_url: str, insecure_loopback: bool) -> None:  # noqa: FBT001 - click's flag
     """Make an instance folder with fresh keys, and its database."""
+    tables = {
+        "server": {"issuer": issuer, "insecure_loopback": insecure_loopback},
+        "database": {"url": database_url},
+    }
+    # Before there are keys, which are never replaced.
+    settings_module.from_tables(folder, tables)
     instance.create(folder)
     text = "\n".join(
         [
@@ -104,7 +119,7 @@ def init(folder: Path, issuer: str, database_url: str, insecure_loopback: bool) 
         ]
     )
     (folder / SETTINGS_FILE).write_text(text, "utf-8")
-    services = _services(folder)
+    services = wire(settings_module.load(folder))
     schema.upgrade(services.uow.engine)
     services.uow.close()
     click.echo(f"Made {folder}. Back up its key files apart from the database: {_key_files()}.")
@@ -153,8 +168,9 @@ def database() -> None:
 @instance_option
 def upgrade(folder: Path) -> None:
     """Bring database and key files up to this version; repeating it changes nothing."""
+    settings = settings_module.load(folder)
     instance.complete(folder)
-    services = _services(folder)
+    services = wire(settings)
     schema.upgrade(services.uow.engine)
     click.echo(f"The database is at revision {schema.head()}.")
     services.uow.close()
@@ -307,8 +323,7 @@ def suspend(folder: Path, organisation_id: UUID, reinstate: bool) -> None:  # no
 def publish(folder: Path, template: Path, key: Path) -> None:
     """Sign and publish an agreement template (JSON); prints its hash, and what is new, as JSON."""
     services = _services(folder)
-    document = json.loads(template.read_text("utf-8"))
-    published = publish_template(services, document, json.loads(key.read_text("utf-8")))
+    published = publish_template(services, _json_object(template), _json_object(key))
     with services.uow.read() as session:
         versions = templates.versions(session, published.id, published.organisation_id)
     services.uow.close()
@@ -386,7 +401,7 @@ def verify(arguments: tuple[str, ...]) -> None:
 @instance_option
 def openapi(folder: Path) -> None:
     """Print the API's description (OpenAPI 3.1)."""
-    app = create_app(_services(folder))
+    app = create_app(wire(settings_module.load(folder)))
     answer = app.test_client().get("/openapi.json")
     click.echo(answer.get_data(as_text=True))
 
@@ -398,16 +413,23 @@ def config() -> None:
 
 @config.command("check")
 @instance_option
-def check_config(folder: Path) -> None:
+@json_option
+def check_config(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Check the settings and print them; no secret is among them."""
     settings = settings_module.load(folder)
+    sections = {
+        section: {name: _masked(name, value) for name, value in asdict(found).items()}
+        for section in ("server", "database", "vault", "oauth", "log")
+        for found in [getattr(settings, section)]
+    }
+    if as_json:
+        _print_json({"instance": str(settings.instance)} | sections)
+        return
     click.echo(f"instance = {settings.instance}")
-    for section in ("server", "database", "vault", "oauth", "log"):
+    for section, values in sections.items():
         click.echo(f"[{section}]")
-        values = getattr(settings, section)
-        for name in values.__dataclass_fields__:
-            shown = _masked(name, getattr(values, name))
-            click.echo(f"{name} = {json.dumps(shown)}")
+        for name, value in values.items():
+            click.echo(f"{name} = {json.dumps(value)}")
 
 
 def _issue(found: Issue) -> dict[str, str]:
@@ -415,7 +437,20 @@ def _issue(found: Issue) -> dict[str, str]:
 
 
 def _services(folder: Path) -> Wiring:
-    return wire(settings_module.load(folder))
+    """Return the services on a database of exactly this version."""
+    services = wire(settings_module.load(folder))
+    schema.require_head(services.uow.engine)
+    return services
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise click.UsageError(f"{path} cannot be read as JSON") from exc
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{path} is no JSON object")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +464,7 @@ class _Keys:
     @classmethod
     def of(cls, jwks: Path | None, new_key: Path | None) -> _Keys:
         if jwks is not None and new_key is None:
-            return cls(json.loads(jwks.read_text("utf-8")))
+            return cls(_json_object(jwks))
         if new_key is None or jwks is not None:
             raise click.UsageError("give either --jwks or --new-key")
         if new_key.exists():

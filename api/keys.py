@@ -15,6 +15,7 @@ from consent import template_format, templates
 from consent.formats import jws
 from consent.formats.encoding import b64u, b64u_decode
 from consent.vocabulary import EventName
+from pds.errors import Issue, ValidationFailedError
 
 
 def new_jwk() -> dict[str, str]:
@@ -40,12 +41,22 @@ def publish_template(
         ValidationFailedError: the template or the key is wrong.
         ConflictError: it is not the next version.
     """
-    private = Ed25519PrivateKey.from_private_bytes(b64u_decode(private_jwk["d"]))
-    signed = jws.sign(dict(document), private, kid=private_jwk["kid"], typ=template_format.TYPE)
+    try:
+        private = Ed25519PrivateKey.from_private_bytes(b64u_decode(private_jwk["d"]))
+        kid = str(private_jwk["kid"])
+    except (KeyError, ValueError, AttributeError) as exc:
+        issue = Issue("key", "key", "give a private Ed25519 JWK, with `kid` and `d`")
+        raise ValidationFailedError([issue]) from exc
+    try:
+        organisation = UUID(str(document.get("organisation")))
+    except ValueError as exc:
+        issue = Issue("organisation", "organisation", "name the organisation by its id")
+        raise ValidationFailedError([issue]) from exc
+    signed = jws.sign(dict(document), private, kid=kid, typ=template_format.TYPE)
     now = services.clock.now()
 
     def job(session: Session) -> templates.Template:
-        keys = clients.signing_keys(session, UUID(str(document.get("organisation"))))
+        keys = clients.signing_keys(session, organisation)
         published = templates.publish(session, signed, keys=keys, now=now)
         services.log.append_deployment(session, EventName.TEMPLATE_PUBLISHED, at=now)
         return published

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from pds.crypto.passphrase import CEILING, FLOOR
@@ -109,7 +109,6 @@ def load(instance: Path, environment: Mapping[str, str] | None = None) -> Settin
     Raises:
         ConfigurationError: a key is unknown, a value is of the wrong type or out of bounds.
     """
-    environment = os.environ if environment is None else environment  # noqa: TID251 - the one place
     path = instance / SETTINGS_FILE
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
@@ -119,11 +118,23 @@ def load(instance: Path, environment: Mapping[str, str] | None = None) -> Settin
         ) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path}: {exc}") from exc
+    return from_tables(instance, tables, environment)
+
+
+def from_tables(
+    instance: Path, tables: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Check settings as `pds.toml` has them, completed by the environment.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    environment = os.environ if environment is None else environment  # noqa: TID251 - the one place
     settings = Settings(instance)
     sections = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "instance"}
     unknown = sorted(set(tables) - set(sections))
     if unknown:
-        raise ConfigurationError(f"{path}: unknown section [{unknown[0]}]")
+        raise ConfigurationError(f"{SETTINGS_FILE}: unknown section [{unknown[0]}]")
     for name, section in sections.items():
         table = dict(tables.get(name, {}))
         table |= _from_environment(name, section, environment)
