@@ -16,7 +16,11 @@ from api import schema
 from pds.errors import ConfigurationError
 from pds.ids import random_uuid
 from tests.support.events import add_person
-from tests.support.new_migration import all_tables
+from tests.support.new_migration import VERSIONS, all_tables
+from tests.support.reading import page
+from tests.support.worlds import world_on
+
+REVISIONS = sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
 
 
 @pytest.fixture
@@ -112,6 +116,28 @@ def test_entries_of_a_feed_get_events_and_go_back_to_kinds(engine):
     with engine.connect() as connection:
         kinds = connection.execute(text("SELECT kind FROM feed_entries ORDER BY number"))
         assert list(kinds.scalars()) == ["data", "consent"]
+
+
+def test_a_lived_in_store_goes_down_step_by_step_and_up_again_with_its_data_rel_r8(store):
+    with world_on(store) as world:
+        person, shop = world.person(), world.organisation()
+        person.save("contact", email="aysel@poct.example")
+        connected = world.connect(person, shop, shop.publish(required=["contact.email"]))
+        read = page(connected)["records"][0]["data"]
+        engine, before = store.uow.engine, content(store.uow.engine)
+
+        for revision in reversed(REVISIONS[:-1]):
+            schema.downgrade(engine, revision)
+        oldest = content(engine)
+        for revision in REVISIONS[1:]:
+            schema.upgrade(engine, revision)
+
+        after = content(engine)
+        assert {name: after[name] for name in oldest} == {name: before[name] for name in oldest}
+        assert page(connected)["records"][0]["data"] == read
+        person.sign_in()
+        connected.withdraw()
+        assert connected.get("/v1/records").status_code == 403
 
 
 @pytest.mark.parametrize("step", [schema.upgrade, schema.require_head])
