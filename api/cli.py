@@ -7,10 +7,7 @@ record.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import wraps
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,79 +15,32 @@ from uuid import UUID
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import schema, serving
 from api.app import create_app
+from api.command_line import PDSGroup, instance_option, json_option, print_json, services_of
 from api.demo.command import demo
 from api.doctor import examine
+from api.ending_commands import agreement, reinstate, remove, suspend
 from api.keys import new_jwk, publish_template
 from api.oauth import clients
-from api.wiring import Wiring, wire
+from api.wiring import wire
 from consent import auditors, organisations, templates
 from consent.formats import canonical, verify_cli
 from consent.formats.errors import FormatError
-from consent.vocabulary import EventName, Standing
+from consent.vocabulary import EventName
 from pds import __version__, instance
 from pds import settings as settings_module
 from pds.clock import SystemClock
-from pds.errors import Issue, NotFoundError, PDSError, ValidationFailedError
+from pds.errors import Issue
 from pds.settings import SETTINGS_FILE
-
-USAGE_ERROR = 2
-
-
-class PDSGroup(click.Group):
-    """Says what is wrong and what to do, in one line, instead of a trace."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run a command; our own errors become messages and exit status 2."""
-        try:
-            return super().invoke(ctx)
-        except ValidationFailedError as exc:
-            for issue in exc.issues:
-                click.echo(f"pds: {issue.pointer}: {issue.detail} ({issue.rule})", err=True)
-            raise click.exceptions.Exit(USAGE_ERROR) from exc
-        except NotFoundError as exc:
-            click.echo("pds: there is no such thing in this instance", err=True)
-            raise click.exceptions.Exit(USAGE_ERROR) from exc
-        except (PDSError, FormatError) as exc:
-            click.echo(f"pds: {str(exc) or type(exc).__name__}", err=True)
-            raise click.exceptions.Exit(USAGE_ERROR) from exc
-        except SQLAlchemyError as exc:
-            # The type alone: a message may quote what was written, or a password in the URL.
-            click.echo(
-                f"pds: the database cannot be used ({type(exc).__name__}): is `database.url` right,"
-                " does its server run, is the file whole? A new one needs `pds db upgrade`.",
-                err=True,
-            )
-            raise click.exceptions.Exit(USAGE_ERROR) from exc
 
 
 @click.group(cls=PDSGroup)
 @click.version_option(__version__, prog_name="pds")
 def main() -> None:
     """Run and verify a personal data store."""
-
-
-def instance_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--instance DIR`; it gets the folder as `folder`."""
-
-    @click.option(
-        "--instance",
-        "given",
-        metavar="DIR",
-        help="The instance folder; else PDS_INSTANCE, else ./instance.",
-    )
-    @wraps(command)
-    def with_folder(given: str | None, **arguments: Any) -> Any:  # noqa: ANN401 - the command's
-        return command(folder=settings_module.find_instance(given), **arguments)
-
-    return with_folder
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @main.command("init")
@@ -150,7 +100,7 @@ def doctor(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Say what is missing or wrong, and what to do."""
     findings = examine(folder)
     if as_json:
-        _print_json([finding.to_dict() for finding in findings])
+        print_json([finding.to_dict() for finding in findings])
     else:
         marks = {"ok": "ok     ", "wrong": "WRONG  ", "absent": "absent "}
         for finding in findings:
@@ -203,7 +153,7 @@ def create_organisation(
     **named: Any,  # noqa: ANN401 - click's options
 ) -> None:
     """Approve an organisation with one client; prints its ids as JSON."""
-    services = _services(folder)
+    services = services_of(folder)
     keys = _Keys.of(jwks, new_key)
     now = services.clock.now()
 
@@ -232,7 +182,7 @@ def create_organisation(
     made = services.uow.write(job)
     keys.keep()
     services.uow.close()
-    _print_json(made)
+    print_json(made)
 
 
 @organisation.command("list")
@@ -240,7 +190,7 @@ def create_organisation(
 @json_option
 def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """List organisations with their clients."""
-    services = _services(folder)
+    services = services_of(folder)
     with services.uow.read() as session:
         rows = [
             {
@@ -254,7 +204,7 @@ def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - c
         ]
     services.uow.close()
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table()
     for name in ("organisation", "name", "standing", "agreements", "clients"):
@@ -277,7 +227,7 @@ def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - c
 @click.option("--new-key", type=click.Path(path_type=Path), help="Or make one, as in `create`.")
 def rotate_key(folder: Path, client_id: UUID, jwks: Path | None, new_key: Path | None) -> None:
     """Register a client's new keys; its newest old one keeps working for the overlap."""
-    services = _services(folder)
+    services = services_of(folder)
     keys, now = _Keys.of(jwks, new_key), services.clock.now()
 
     def job(session: Session) -> None:
@@ -288,27 +238,6 @@ def rotate_key(folder: Path, client_id: UUID, jwks: Path | None, new_key: Path |
     keys.keep()
     services.uow.close()
     click.echo("Registered.")
-
-
-@organisation.command("suspend")
-@instance_option
-@click.argument("organisation_id", type=click.UUID)
-@click.option("--reinstate", is_flag=True, help="Take the suspension back.")
-def suspend(folder: Path, organisation_id: UUID, reinstate: bool) -> None:  # noqa: FBT001 - click's flag
-    """Stop serving an organisation, from its next request on."""
-    services = _services(folder)
-    standing = Standing.GOOD if reinstate else Standing.SUSPENDED
-    now = services.clock.now()
-
-    def job(session: Session) -> None:
-        organisations.set_standing(session, organisation_id, standing)
-        services.log.append_deployment(
-            session, EventName.ORGANISATION_SUSPENDED, at=now, outcome=standing.value
-        )
-
-    services.uow.write(job)
-    services.uow.close()
-    click.echo(f"The organisation is now: {standing.value}.")
 
 
 @organisation.command("publish")
@@ -322,13 +251,13 @@ def suspend(folder: Path, organisation_id: UUID, reinstate: bool) -> None:  # no
 )
 def publish(folder: Path, template: Path, key: Path) -> None:
     """Sign and publish an agreement template (JSON); prints its hash, and what is new, as JSON."""
-    services = _services(folder)
+    services = services_of(folder)
     published = publish_template(services, _json_object(template), _json_object(key))
     with services.uow.read() as session:
         versions = templates.versions(session, published.id, published.organisation_id)
     services.uow.close()
     this = next(one for one in versions if one.template.sha256 == published.sha256)
-    _print_json(
+    print_json(
         {
             "id": str(published.id),
             "version": published.version,
@@ -355,7 +284,7 @@ def lint_template(template: Path) -> None:
     except FormatError as exc:
         raise click.ClickException(f"{template}: {exc}") from exc
     found = templates.lint(document, on=SystemClock().now().date())
-    _print_json(
+    print_json(
         {
             "ok": not found.errors,
             "errors": [_issue(each) for each in found.errors],
@@ -376,14 +305,14 @@ def auditor() -> None:
 @click.option("--name", required=True)
 def create_auditor(folder: Path, name: str) -> None:
     """Give someone the auditor role for 30 days; prints the access secret once, as JSON."""
-    services = _services(folder)
+    services = services_of(folder)
     now = services.clock.now()
 
     def job(session: Session) -> dict[str, str]:
         auditor_id, secret = auditors.create(session, name, log=services.log, now=now)
         return {"auditor": str(auditor_id), "access": secret.text()}
 
-    _print_json(services.uow.write(job))
+    print_json(services.uow.write(job))
     services.uow.close()
 
 
@@ -423,7 +352,7 @@ def check_config(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's
         for found in [getattr(settings, section)]
     }
     if as_json:
-        _print_json({"instance": str(settings.instance)} | sections)
+        print_json({"instance": str(settings.instance)} | sections)
         return
     click.echo(f"instance = {settings.instance}")
     for section, values in sections.items():
@@ -434,13 +363,6 @@ def check_config(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's
 
 def _issue(found: Issue) -> dict[str, str]:
     return {"pointer": found.pointer, "rule": found.rule, "detail": found.detail}
-
-
-def _services(folder: Path) -> Wiring:
-    """Return the services on a database of exactly this version."""
-    services = wire(settings_module.load(folder))
-    schema.require_head(services.uow.engine)
-    return services
 
 
 def _json_object(path: Path) -> dict[str, Any]:
@@ -490,9 +412,7 @@ def _key_files() -> str:
     return ", ".join(instance.KEY_FILES)
 
 
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
-
-
 main.add_command(demo)
+main.add_command(agreement)
+for command in (suspend, remove, reinstate):
+    organisation.add_command(command)

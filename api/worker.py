@@ -3,6 +3,7 @@
     place what was logged into the tree, sign it            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
     end agreements whose time has come                      every 10 s
+    end agreements of suspended organisations               every 10 s
     tell organisations of what they owe and is overdue      every 10 s
     send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
@@ -27,7 +28,7 @@ from sqlalchemy.orm import Session
 from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
-from consent import idempotency, obligations
+from consent import idempotency, obligations, organisations
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
 from pds import sweeping as vault_sweeping
@@ -80,6 +81,7 @@ class Worker:
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
+            _Task("standing", EXPIRY_SECONDS, self._end_excluded),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
         ]
@@ -197,6 +199,18 @@ class Worker:
             return obligations.announce_overdue(
                 session, now=self._wiring.clock.now(), limit=EXPIRY_BATCH
             )
+
+        return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _end_excluded(self, epoch: int) -> bool:
+        wiring = self._wiring
+
+        def job(session: Session) -> int:
+            ended, now = 0, wiring.clock.now()
+            for each in organisations.excluded(session):
+                left = EXPIRY_BATCH - ended
+                ended += wiring.endings.end_excluded(session, each, now=now, limit=left)
+            return ended
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
 

@@ -178,12 +178,18 @@ class ActService:
         )
 
 
-def lock_agreement(session: Session, bucket: int, agreement_id: UUID) -> Agreement | None:
-    """Lock an agreement's row and read it afresh; None if there is none."""
+def lock_agreement(
+    session: Session, bucket: int, agreement_id: UUID, *, skip_locked: bool = False
+) -> Agreement | None:
+    """Lock an agreement's row and read it afresh; None if there is none.
+
+    Whoever takes several in one transaction skips what another holds, so that two of them, who
+    take them in different orders, never wait for each other.
+    """
     query = (
         select(Agreement)
         .where(Agreement.bucket == bucket, Agreement.id == agreement_id)
-        .with_for_update()
+        .with_for_update(skip_locked=skip_locked)
         .execution_options(populate_existing=True)
     )
     return session.scalars(query).one_or_none()

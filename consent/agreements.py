@@ -392,7 +392,7 @@ class AgreementService:
     def _recheck(
         self, session: Session, ask: Ask, choice: Choice, *, locale: str
     ) -> dict[str, Any]:
-        organisation = organisations.get(session, ask.template.organisation_id)
+        organisation = organisations.hold(session, ask.template.organisation_id)
         notice = notices.build(ask, organisation, locale=locale)
         if notices.notice_sha256(notice) != choice.notice_sha256:
             raise NoticeChangedError

@@ -17,7 +17,15 @@ from sqlalchemy.orm import Session
 
 from consent import notices, obligations, organisations, templates
 from consent.formats import canonical
-from consent.models import Agreement, AgreementVersion, Grant, Obligation, Organisation, Receipt
+from consent.models import (
+    Agreement,
+    AgreementVersion,
+    ConsentEvent,
+    Grant,
+    Obligation,
+    Organisation,
+    Receipt,
+)
 from consent.models import Request as RequestRow
 from consent.vocabulary import AgreementState, RequestState
 from pds.catalogue import Wording
@@ -88,6 +96,7 @@ class ConnectionView:
     expires_at: datetime
     ended_at: datetime | None
     ended_by: str | None
+    ended_why: str | None  # reason code, where others ended it
     grants: tuple[GrantView, ...]
     fetches_today: int
     deletion: DeletionView | None
@@ -220,17 +229,35 @@ def _views(
     owed: dict[UUID, Obligation] = {
         each.agreement_id: each for each in obligations.of_vault(session, bucket, vault_id)
     }
+    reasons = _reasons(session, bucket, ids)
     return [
-        _view(session, agreement, grants.get(agreement.id, []), owed.get(agreement.id), now)
+        _view(
+            session,
+            agreement,
+            grants.get(agreement.id, []),
+            owed.get(agreement.id),
+            reasons.get(agreement.id),
+            now,
+        )
         for agreement in agreements
     ]
 
 
-def _view(
+def _reasons(session: Session, bucket: int, ids: Sequence[UUID]) -> dict[UUID, str]:
+    query = select(ConsentEvent.agreement_id, ConsentEvent.reason).where(
+        ConsentEvent.bucket == bucket,
+        ConsentEvent.agreement_id.in_(ids),
+        ConsentEvent.reason.is_not(None),
+    )
+    return {agreement_id: reason for agreement_id, reason in session.execute(query) if reason}
+
+
+def _view(  # noqa: PLR0917 - what one view is made of, private
     session: Session,
     agreement: Agreement,
     grants: Iterable[Grant],
     owed: Obligation | None,
+    ended_why: str | None,
     now: datetime,
 ) -> ConnectionView:
     version = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
@@ -266,6 +293,7 @@ def _view(
         expires_at=agreement.expires_at,
         ended_at=agreement.ended_at or (agreement.expires_at if state.is_terminal else None),
         ended_by=agreement.ended_by,
+        ended_why=ended_why,
         grants=tuple(GrantView(row.id, row.seq, row.last_read_at, row.reads) for row in found),
         fetches_today=sum(row.fetches_today for row in found if row.fetch_day == today),
         deletion=_deletion(owed, now) if owed else None,

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
 
-from consent import durations, grants, notices
+from consent import durations, grants, notices, organisations
 from consent.acts import (
     ActService,
     AgreementText,
@@ -30,7 +30,17 @@ from consent.formats.receipt_facts import Obligation as OwedObligation
 from consent.lifecycle import MOVES, Act
 from consent.log.entries import grant_stream, seal_private
 from consent.models import Agreement, Grant, Obligation
-from consent.vocabulary import Actor, AgreementState, EventName, FeedEvent
+from consent.vocabulary import (
+    LIVE_GRANT_STATES,
+    Actor,
+    AgreementState,
+    EventName,
+    ExclusionReason,
+    FeedEvent,
+    InvalidationReason,
+    Standing,
+    TerminationReason,
+)
 from pds.clock import Clock, rfc3339
 from pds.errors import NotFoundError, PDSError
 from pds.events import VaultRef
@@ -80,6 +90,55 @@ class EndingService:
 
         self.store.write(job)
 
+    def terminate(
+        self, agreement_id: UUID, *, organisation_id: UUID, reason: TerminationReason
+    ) -> AgreementState:
+        """End an agreement as its organisation; repeating it changes nothing.
+
+        Returns the state it is in after that: another end may have come first.
+
+        Raises:
+            NotFoundError: the organisation has no such agreement.
+        """
+        deed = Deed(act=Act.TERMINATE, actor=Actor.ORGANISATION, at=self.clock.now(), reason=reason)
+        return self._end_one(agreement_id, deed, organisation_id=organisation_id)
+
+    def invalidate(
+        self, agreement_id: UUID, *, actor: Actor, reason: InvalidationReason
+    ) -> AgreementState:
+        """Declare an agreement void for an authority or the operator; as `terminate` otherwise.
+
+        Raises:
+            NotFoundError: there is no such agreement.
+            ConflictError: the actor may not.
+        """
+        deed = Deed(act=Act.INVALIDATE, actor=actor, at=self.clock.now(), reason=reason)
+        return self._end_one(agreement_id, deed)
+
+    def end_excluded(
+        self, session: Session, organisation_id: UUID, *, now: datetime, limit: int = 100
+    ) -> int:
+        """End agreements of an organisation that was suspended or removed; returns how many.
+
+        Bucket by bucket, and resumable: what is left is what still lives (P-30, CM-10). For write
+        jobs; does nothing to an organisation in good standing.
+        """
+        standing = organisations.get(session, organisation_id).standing
+        if standing == Standing.GOOD:
+            return 0
+        query = (
+            select(Grant.bucket, Grant.agreement_id)
+            .where(
+                Grant.organisation_id == organisation_id,
+                Grant.state.in_(LIVE_GRANT_STATES),
+            )
+            .order_by(Grant.state, Grant.bucket)
+            .limit(limit)
+        )
+        reason = ExclusionReason[standing.upper()]
+        deed = Deed(act=Act.EXCLUDE, actor=Actor.OPERATOR, at=now, reason=reason)
+        return self._end_each(session, session.execute(query).all(), lambda _: deed)
+
     def expire_due(self, session: Session, *, now: datetime, limit: int = 100) -> int:
         """End agreements whose time has come; returns how many. For the worker's write jobs."""
         query = (
@@ -99,6 +158,21 @@ class EndingService:
         previous = lock_agreement(session, bucket, agreement_id)
         return previous is not None and self._end(session, previous, deed)
 
+    def _end_one(
+        self, agreement_id: UUID, deed: Deed, *, organisation_id: UUID | None = None
+    ) -> AgreementState:
+        bucket = self.ids.bucket_of(agreement_id)
+
+        def job(session: Session) -> AgreementState:
+            agreement = lock_agreement(session, bucket, agreement_id)
+            if agreement is None or organisation_id not in {None, agreement.organisation_id}:
+                raise NotFoundError
+            if self._end(session, agreement, deed):
+                session.refresh(agreement)
+            return AgreementState(agreement.state)
+
+        return self.store.write(job)
+
     def _end_each(
         self,
         session: Session,
@@ -108,7 +182,7 @@ class EndingService:
         """End agreements one by one; returns how many ended."""
         ended = 0
         for bucket, agreement_id in found:
-            agreement = lock_agreement(session, bucket, agreement_id)
+            agreement = lock_agreement(session, bucket, agreement_id, skip_locked=True)
             if agreement is None:
                 continue
             try:

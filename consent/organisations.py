@@ -6,12 +6,12 @@ import hmac
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from consent.models import Agreement, Grant, Organisation
+from consent.models import Grant, Organisation
 from consent.vocabulary import LIVE_GRANT_STATES, Standing
-from pds.errors import NotFoundError
+from pds.errors import ConflictError, NotFoundError
 from pds.ids import random_uuid
 
 
@@ -60,34 +60,78 @@ def all_of_them(session: Session) -> list[Organisation]:
     return list(session.scalars(select(Organisation).order_by(Organisation.created_at)))
 
 
-def set_standing(session: Session, organisation_id: UUID, standing: Standing) -> None:
-    """Change an organisation's standing: reads stop or go on with the next request (P-30).
+def hold(session: Session, organisation_id: UUID) -> Organisation:
+    """Return an organisation whose standing stays as it is to the end of this transaction.
+
+    So that a consent which is given at the moment of a suspension is among those that end by it.
 
     Raises:
         NotFoundError: there is none.
     """
-    changed = session.execute(
+    query = (
+        select(Organisation)
+        .where(Organisation.id == organisation_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def set_standing(session: Session, organisation_id: UUID, standing: Standing) -> bool:
+    """Change an organisation's standing; tells whether it did. Reads obey with the next one (P-30).
+
+    Whatever an organisation had when it was suspended ends (`consent.endings`), and until all of it
+    has, it is not reinstated: so nothing revives (CM-10).
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: it was removed, which is for good; or it has agreements that are to end.
+    """
+    query = (
+        select(Organisation)
+        .where(Organisation.id == organisation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFoundError
+    if found.standing == standing:
+        return False
+    if found.standing == Standing.REMOVED:
+        raise ConflictError("an organisation that was removed stays removed")
+    if standing is Standing.GOOD and live_agreements(session, organisation_id):
+        raise ConflictError("its agreements are still being ended; try again when they are")
+    session.execute(
         update(Organisation)
         .where(Organisation.id == organisation_id)
         .values(standing=standing.value)
-        .returning(Organisation.id)
-    ).one_or_none()
-    if changed is None:
-        raise NotFoundError
-    # A decision that was made before this commit is void after it (P-8).
-    session.execute(
-        update(Grant)
-        .where(Grant.organisation_id == organisation_id, Grant.state.in_(LIVE_GRANT_STATES))
-        .values(epoch=Grant.epoch + 1)
     )
+    return True
+
+
+def in_good_standing(organisation_id: UUID) -> ColumnElement[bool]:
+    """Return the condition, for the statement that commits what was decided (P-30)."""
+    return exists().where(
+        Organisation.id == organisation_id, Organisation.standing == Standing.GOOD.value
+    )
+
+
+def excluded(session: Session) -> list[UUID]:
+    """Return the organisations that are not in good standing."""
+    query = select(Organisation.id).where(Organisation.standing != Standing.GOOD.value)
+    return list(session.scalars(query.order_by(Organisation.id)))
 
 
 def live_agreements(session: Session, organisation_id: UUID) -> int:
-    """Return how many agreements of an organisation are in force."""
-    query = select(Agreement.id).where(
-        Agreement.organisation_id == organisation_id, Agreement.state == "active"
+    """Return how many agreements of an organisation are in force, paused ones included."""
+    query = select(func.count(Grant.agreement_id.distinct())).where(
+        Grant.organisation_id == organisation_id, Grant.state.in_(LIVE_GRANT_STATES)
     )
-    return len(session.execute(query).all())
+    return session.execute(query).scalar_one()
 
 
 def pairwise_subject(pairwise_key: bytes, organisation_id: UUID, vault_id: UUID) -> str:

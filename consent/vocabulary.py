@@ -179,6 +179,34 @@ class Actor(StrEnum):
     CLOCK = "clock"
 
 
+class TerminationReason(StrEnum):
+    """Why an organisation ends an agreement; the code goes into the log."""
+
+    SERVICE_ENDED = "service-ended"
+    PURPOSE_ACHIEVED = "purpose-achieved"
+    CUSTOMER_LEFT = "customer-left"
+    LEGAL_DUTY = "legal-duty"
+    SECURITY = "security"
+    OTHER = "other"
+
+
+class InvalidationReason(StrEnum):
+    """Why an agreement is void; the code goes into the log."""
+
+    COURT_ORDER = "court-order"
+    AUTHORITY_DECISION = "authority-decision"
+    UNLAWFUL_TERMS = "unlawful-terms"
+    DECEPTION = "deception"
+    NO_CAPACITY = "no-capacity"
+
+
+class ExclusionReason(StrEnum):
+    """Why an organisation's agreements all ended; one for each bad standing."""
+
+    SUSPENDED = "organisation-suspended"
+    REMOVED = "organisation-removed"
+
+
 class Standing(StrEnum):
     """Whether an organisation may be served."""
 
@@ -230,6 +258,8 @@ class EventName(StrEnum):
     KEYS_ROTATED = "vault.keys_rotated"
     ORGANISATION_CREATED = "organisation.created"
     ORGANISATION_SUSPENDED = "organisation.suspended"
+    ORGANISATION_REMOVED = "organisation.removed"
+    ORGANISATION_REINSTATED = "organisation.reinstated"
     ORGANISATION_KEYS_ROTATED = "organisation.keys_rotated"
     TEMPLATE_PUBLISHED = "template.published"
     AUDITOR_CREATED = "auditor.created"

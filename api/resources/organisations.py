@@ -15,6 +15,7 @@ from api.oauth import clients
 from api.resources.authentication import organisation_token
 from api.resources.parsing import StrictBlueprint, cursor_id, json_body
 from api.schemas.organisations import (
+    AgreementStateSchema,
     ChangesQuerySchema,
     ChangesSchema,
     ConnectionsSchema,
@@ -28,6 +29,7 @@ from api.schemas.organisations import (
     TemplateSchema,
     TemplatesSchema,
     TemplateVersionsSchema,
+    TerminationSchema,
 )
 from api.wiring import wiring
 from consent import feeds, obligations, organisations, templates
@@ -35,7 +37,7 @@ from consent.log import evidence
 from consent.models import Obligation
 from consent.organisations import pairwise_subject
 from consent.templates import Template
-from consent.vocabulary import EventName
+from consent.vocabulary import EventName, TerminationReason
 from pds.clock import rfc3339
 from pds.errors import Issue, ValidationFailedError
 
@@ -108,6 +110,27 @@ class Connections(MethodView):
             "next_cursor": str(page[-1].id) if len(rows) > limit else None,
             "has_more": len(rows) > limit,
         }
+
+
+@blueprint.route("/agreements/<uuid:agreement_id>/termination")
+class Termination(MethodView):
+    """The end of an agreement, by its organisation."""
+
+    @blueprint.doc(security=_SECURITY, summary="End an agreement")
+    @blueprint.arguments(TerminationSchema)
+    @blueprint.response(200, AgreementStateSchema)
+    def post(self, body: dict[str, Any], agreement_id: UUID) -> dict[str, Any]:
+        """End an agreement with a reason; repeating it changes nothing.
+
+        It names the agreement, not the connection: a request that comes late ends no newer one.
+        """
+        client = organisation_token()
+        state = wiring().endings.terminate(
+            agreement_id,
+            organisation_id=client.organisation_id,
+            reason=TerminationReason(body["reason"]),
+        )
+        return {"id": agreement_id, "state": state.value}
 
 
 @blueprint.route("/changes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from consent.vocabulary import FeedEvent
+from consent.vocabulary import FeedEvent, TerminationReason
 
 _KINDS = ["consent", "data", "obligation"]
 _LARGEST = 2**63 - 1  # a feed's numbers are 64-bit
@@ -36,6 +36,19 @@ class ConnectionsSchema(Schema):
     connections = fields.List(fields.Nested(ConnectionSchema), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
     has_more = fields.Boolean(required=True)
+
+
+class TerminationSchema(Schema):
+    """Why an organisation ends an agreement."""
+
+    reason = fields.String(required=True, validate=validate.OneOf([*TerminationReason]))
+
+
+class AgreementStateSchema(Schema):
+    """An agreement and the state it is in."""
+
+    id = fields.UUID(required=True)
+    state = fields.String(required=True)
 
 
 class ChangesQuerySchema(Schema):

@@ -13,7 +13,15 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from consent import durations
-from consent.vocabulary import AgreementState, ConsentStatus, DenialReason, EventName
+from consent.vocabulary import (
+    AgreementState,
+    ConsentStatus,
+    DenialReason,
+    EventName,
+    ExclusionReason,
+    InvalidationReason,
+    TerminationReason,
+)
 from pds.catalogue import CATALOGUE, Attribute, Wording
 from pds.errors import Issue
 
@@ -152,7 +160,26 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
 }
 
+# Why others ended an agreement.
+REASONS: Mapping[str, LazyString] = {
+    TerminationReason.SERVICE_ENDED: _l("the service has ended"),
+    TerminationReason.PURPOSE_ACHIEVED: _l("the purpose is achieved"),
+    TerminationReason.CUSTOMER_LEFT: _l("you are no longer its customer"),
+    TerminationReason.LEGAL_DUTY: _l("a law requires it"),
+    TerminationReason.SECURITY: _l("for security"),
+    TerminationReason.OTHER: _l("another reason"),
+    InvalidationReason.COURT_ORDER: _l("by order of a court"),
+    InvalidationReason.AUTHORITY_DECISION: _l("by decision of an authority"),
+    InvalidationReason.UNLAWFUL_TERMS: _l("its terms are against the law"),
+    InvalidationReason.DECEPTION: _l("consent was obtained by deception"),
+    InvalidationReason.NO_CAPACITY: _l("consent could not be given validly"),
+    # Also the outcome of what it tried after that.
+    ExclusionReason.SUSPENDED: _l("the organisation was suspended"),
+    ExclusionReason.REMOVED: _l("the organisation was removed"),
+}
+
 OUTCOMES: Mapping[str, LazyString] = {
+    **REASONS,
     "wrong-secret": _l("wrong passphrase or code"),
     DenialReason.PENDING: _l("not yet in force"),
     DenialReason.PAUSED: _l("sharing was paused"),
@@ -164,7 +191,6 @@ OUTCOMES: Mapping[str, LazyString] = {
     DenialReason.NOT_AGREED: _l("outside what was agreed"),
     DenialReason.PURPOSE_LIMIT: _l("more than its purpose allows"),
     DenialReason.LIMIT: _l("more often than agreed"),
-    DenialReason.STANDING: _l("the organisation is suspended"),
     DenialReason.VAULT_DELETED: _l("the vault was deleted"),
     DenialReason.CHANGED: _l("the consent had just changed"),
 }

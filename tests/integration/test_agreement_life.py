@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 
+from api.worker import Worker
+from consent import connections, organisations
 from consent.formats import receipt as receipts
 from consent.models import (
     Agreement,
@@ -16,9 +19,13 @@ from consent.models import (
     EventPayload,
     FeedPending,
     Grant,
+    Obligation,
     Receipt,
 )
+from consent.vocabulary import Actor, InvalidationReason, Standing
+from pds import deposits
 from pds.errors import ConflictError, NotFoundError
+from pds.models import Deposit, KeyWrap
 from tests.support.reading import page, values
 
 EMAIL = "contact.email"
@@ -40,9 +47,9 @@ def connected(world, aysel, shop):
     return world.connect(aysel, shop, shop.publish(required=[EMAIL], optional=["contact.phone"]))
 
 
-def all_of(world, model, order=None):
+def all_of(world, model, order=None, *where):
     with world.services.uow.read() as session:
-        query = select(model)
+        query = select(model).where(*where)
         return session.scalars(query if order is None else query.order_by(order)).all()
 
 
@@ -266,3 +273,232 @@ def test_every_act_says_who_in_what_stream(world, aysel, connected):
         if json.loads(each.pub)["event"] == "consent.paused"
     )
     assert (payload["outcome"], payload["collections"]) == ("ok", ["contact"])
+
+
+def suspend(world, organisation, standing=Standing.SUSPENDED):
+    return world.services.uow.write(
+        lambda session: organisations.set_standing(session, organisation.id, standing)
+    )
+
+
+def ended(world):
+    """Return how the one agreement ended, for each of the objects, and why."""
+    (agreement,), (grant,) = all_of(world, Agreement), all_of(world, Grant)
+    last = all_of(world, ConsentEvent, ConsentEvent.seq)[-1]
+    return agreement.state, agreement.ended_by, grant.state, last.status, last.reason
+
+
+def terminate(shop, agreement_id, reason="service-ended"):
+    path = f"/v1/agreements/{agreement_id}/termination"
+    return shop.post(path, shop.organisation_token(), {"reason": reason})
+
+
+def test_an_organisation_ends_an_agreement_with_a_reason_once(world, shop, connected):
+    """VOC-17, CM-7, CM-9, CM-12."""
+    first = terminate(shop, connected.agreement_id)
+    again = terminate(shop, connected.agreement_id, "other")
+
+    assert first.status_code == again.status_code == 200
+    assert (
+        first.json()
+        == again.json()
+        == {
+            "id": str(connected.agreement_id),
+            "state": "terminated",
+        }
+    )
+    assert ended(world) == (
+        "terminated",
+        "organisation",
+        "revoked",
+        "dpv:ConsentRevoked",
+        "service-ended",
+    )
+    assert problem(connected.get("/v1/records")) == (403, "consent-terminated")
+    assert shop.client.refresh(connected.refresh_token).status_code == 400
+    assert logged(world).count("consent.terminated") == 1
+    assert [each.kind for each in all_of(world, Receipt, Receipt.created_at)] == [
+        "given",
+        "terminated",
+    ]
+    (owed,) = all_of(world, Obligation)
+    assert (owed.state, owed.asked_by_person) == ("due", False)
+    outcomes = [json.loads(each.pub)["outcome"] for each in all_of(world, EventPayload)]
+    assert "service-ended" in outcomes
+
+
+def test_an_end_by_the_organisation_says_who_and_why_to_the_person(world, aysel, shop, connected):
+    terminate(shop, connected.agreement_id, "customer-left")
+
+    vault = aysel.visitor.vault
+    with world.services.uow.read() as session:
+        (view,) = connections.of_vault(
+            session, vault.bucket, vault.id, now=world.services.clock.now()
+        )
+    assert (view.ended_by, view.ended_why) == ("organisation", "customer-left")
+
+
+def test_termination_after_another_end_changes_nothing(world, shop, connected):
+    """CM-6."""
+    connected.withdraw()
+
+    answer = terminate(shop, connected.agreement_id)
+
+    assert answer.json()["state"] == "withdrawn"
+    assert ended(world)[:2] == ("withdrawn", "individual")
+
+
+@pytest.mark.parametrize("reason", ["because", "", None, "court-order", "organisation-removed"])
+def test_a_reason_that_is_not_on_the_list_is_refused(world, shop, connected, reason):
+    assert terminate(shop, connected.agreement_id, reason).status_code == 422
+    assert states(world)[0] == "active"
+
+
+def test_no_organisation_ends_anothers_agreement(world, connected):
+    """SEC-S23: a foreign agreement looks like none."""
+    bank = world.organisation("Bank")
+
+    foreign, absent = (terminate(bank, each) for each in (connected.agreement_id, uuid4()))
+
+    assert (foreign.status_code, foreign.json()) == (absent.status_code, absent.json())
+    assert foreign.status_code == 404
+    assert states(world)[0] == "active"
+
+
+def test_a_grant_token_ends_nothing(connected):
+    path = f"/v1/agreements/{connected.agreement_id}/termination"
+
+    assert connected.post(path, {"reason": "other"}).status_code == 403
+
+
+def test_an_authority_declares_an_agreement_void(world, connected):
+    """VOC-20, CM-12."""
+    endings = world.services.endings
+
+    for _ in range(2):
+        state = endings.invalidate(
+            connected.agreement_id,
+            actor=Actor.AUTHORITY,
+            reason=InvalidationReason.COURT_ORDER,
+        )
+
+    assert state == "invalidated"
+    assert ended(world) == (
+        "invalidated",
+        "authority",
+        "revoked",
+        "dpv:ConsentInvalidated",
+        "court-order",
+    )
+    assert problem(connected.get("/v1/records")) == (403, "consent-invalidated")
+    assert logged(world).count("consent.invalidated") == 1
+    assert all_of(world, Receipt, Receipt.created_at)[-1].kind == "invalidated"
+    assert len(all_of(world, Obligation)) == 1
+
+
+@pytest.mark.parametrize("actor", [Actor.INDIVIDUAL, Actor.ORGANISATION, Actor.CLOCK])
+def test_only_authority_and_operator_declare_void(world, connected, actor):
+    with pytest.raises(ConflictError):
+        world.services.endings.invalidate(
+            connected.agreement_id, actor=actor, reason=InvalidationReason.DECEPTION
+        )
+
+    assert states(world)[0] == "active"
+
+
+def test_a_suspended_organisation_is_refused_at_once_and_its_agreements_end(world, shop, connected):
+    """P-30, CM-10: standing is in the hot statement; the worker ends."""
+    suspend(world, shop)
+
+    assert problem(connected.get("/v1/records")) == (403, "organisation-suspended")
+    assert states(world)[0] == "active"
+    Worker(world.services).turn()
+
+    assert ended(world) == (
+        "terminated",
+        "operator",
+        "revoked",
+        "dpv:ConsentRevoked",
+        "organisation-suspended",
+    )
+    assert all_of(world, KeyWrap, None, KeyWrap.by_kind.in_(["grant", "token"])) == []
+    assert len(all_of(world, Obligation)) == 1
+
+
+def test_reinstating_revives_nothing(world, aysel, shop, connected):
+    """CM-10: it may ask again, and that is a new agreement."""
+    suspend(world, shop)
+    with pytest.raises(ConflictError):
+        suspend(world, shop, Standing.GOOD)
+    Worker(world.services).turn()
+
+    assert suspend(world, shop, Standing.GOOD) is True
+
+    assert problem(connected.get("/v1/records")) == (403, "consent-terminated")
+    assert shop.client.refresh(connected.refresh_token).status_code == 400
+    again = world.connect(aysel, shop, connected.template)
+    assert again.get("/v1/records").status_code == 200
+    assert all_of(world, Agreement, Agreement.created_at)[-1].supersedes == connected.agreement_id
+
+
+def test_a_paused_agreement_of_a_suspended_organisation_ends_too(world, aysel, shop, connected):
+    world.services.pauses.pause(aysel.visitor.vault, connected.agreement_id)
+    suspend(world, shop, Standing.REMOVED)
+    Worker(world.services).turn()
+
+    assert ended(world)[0::4] == ("terminated", "organisation-removed")
+
+
+def test_removal_is_for_good(world, shop):
+    suspend(world, shop, Standing.REMOVED)
+
+    assert suspend(world, shop, Standing.REMOVED) is False
+    for standing in (Standing.GOOD, Standing.SUSPENDED):
+        with pytest.raises(ConflictError):
+            suspend(world, shop, standing)
+
+
+def test_ending_goes_on_where_it_was_stopped(world, shop):
+    """P-30: batch by batch; what is left is what still lives."""
+    template = shop.publish(required=[EMAIL])
+    for login in ("aysel", "leyla", "murad"):
+        world.connect(world.person(login), shop, template)
+    suspend(world, shop)
+    services = world.services
+
+    def batch(session):
+        return services.endings.end_excluded(session, shop.id, now=services.clock.now(), limit=2)
+
+    assert [services.uow.write(batch) for _ in range(3)] == [2, 1, 0]
+    assert {each.state for each in all_of(world, Grant)} == {"revoked"}
+
+
+def test_nothing_ends_of_an_organisation_in_good_standing(world, shop, connected):
+    services = world.services
+
+    ended_now = services.uow.write(
+        lambda session: services.endings.end_excluded(session, shop.id, now=services.clock.now())
+    )
+
+    assert ended_now == 0
+    assert connected.get("/v1/records").status_code == 200
+
+
+def test_a_deposit_decided_before_a_suspension_is_thrown_away(world, aysel, shop, monkeypatch):
+    """P-7, P-30: the standing is in the statement that commits."""
+    template = shop.publish(required=[EMAIL], actions=["read", "write"])
+    connected = world.connect(aysel, shop, template, ask={"actions": ["read", "write"]})
+    prepare = deposits.prepare
+
+    def suspended_meanwhile(*args):
+        sealed = prepare(*args)
+        suspend(world, shop)
+        return sealed
+
+    monkeypatch.setattr(deposits, "prepare", suspended_meanwhile)
+    answer = connected.post(
+        "/v1/records/contact", {"document_id": "d1", "data": {"email": "b@example.com"}}
+    )
+
+    assert problem(answer) == (409, "consent-changed")
+    assert all_of(world, Deposit) == []

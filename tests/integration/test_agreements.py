@@ -412,21 +412,6 @@ def test_consent_after_withdrawal_is_a_new_agreement_and_old_tokens_stay_dead(
     assert shop.client.refresh(first.refresh_token).status_code == 400
 
 
-def test_a_suspended_organisation_reads_nothing_and_reinstatement_goes_on(
-    world, aysel, shop, template
-):
-    """CM-8, P-30: with the next request, both ways."""
-    connected = world.connect(aysel, shop, template)
-    suspend(world, shop)
-    answer = connected.get("/v1/records")
-    assert answer.json()["type"].endswith("/organisation-suspended")
-    assert shop.client.refresh(connected.refresh_token).status_code in {400, 401}
-
-    suspend(world, shop, Standing.GOOD)
-
-    assert connected.get("/v1/records").status_code == 200
-
-
 def test_every_stream_is_numbered_without_a_gap(world, aysel, shop, template):
     """P-31."""
     connected = world.connect(aysel, shop, template)
