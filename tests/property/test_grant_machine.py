@@ -1,7 +1,8 @@
-"""Consent as a machine: any order of consents, ends, tokens, rotations and days (REL-R4, CM-13).
+"""Consent as a machine: every order of acts by both sides, of reads and of days (REL-R4, CM-13).
 
-The model knows in a few lines what may be read; the server must agree after every step, over HTTP.
-`PDS_MACHINE_EXAMPLES` sets how many walks are taken, 15 if it is not set.
+The model knows in a few lines what may be read and why not; the server must agree after every step,
+over HTTP. `PDS_MACHINE_EXAMPLES` sets how many walks are taken, 15 if it is not set; `make
+drill-consent` takes many.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from api.worker import Worker
+from api.worker import sweep
 from consent import organisations
-from consent.models import Agreement, Event, Grant
-from consent.vocabulary import Standing
+from consent.lifecycle import MOVES, Act
+from consent.models import Agreement, ConsentEvent, Event, Grant, Obligation
+from consent.vocabulary import (
+    Actor,
+    ConsentStatus,
+    InvalidationReason,
+    Standing,
+    TerminationReason,
+)
+from pds.errors import ConflictError
 from pds.models import KeyWrap
 from pds.records import Draft
 from tests.support.reading import values
@@ -35,7 +44,16 @@ from tests.support.worlds import TickingClock, world_on
 EXAMPLES = int(os.environ.get("PDS_MACHINE_EXAMPLES", "15"))
 STEPS = 40
 EMAIL = "contact.email"
-DURATIONS = {"P1D": 1, "P7D": 7, "P30D": 30}
+DURATIONS = ("P1D", "P30D", "P7D")
+LIVE = ("active", "suspended")
+DENIALS = {
+    "suspended": "consent-paused",
+    "withdrawn": "consent-withdrawn",
+    "terminated": "consent-terminated",
+    "expired": "consent-expired",
+    "invalidated": "consent-invalidated",
+}
+GRANTS = {"active": "active", "suspended": "paused", "expired": "expired"}  # else: revoked
 which = st.integers(0, 1)
 
 
@@ -44,22 +62,49 @@ class Access:
     """An access token, as the model knows it."""
 
     text: str
-    consent: int
+    consent: Consent
     ends_at: object
-    is_revoked: bool = False
+    is_dead: bool = False
+
+
+@dataclass
+class Consent:
+    """One agreement, as the model knows it: `state` is what is written down."""
+
+    connected: object
+    starts_at: object
+    ends_at: object
+    state: str = "active"
+    has_refresh: bool = True
+
+    @property
+    def is_live(self):
+        return self.state in LIVE
+
+    def denial(self, side, now):
+        """Return why nothing may be read now, or None: the whole model."""
+        if not side.is_good:
+            return "organisation-suspended"
+        if self.state != "active":
+            return DENIALS[self.state]
+        if now >= self.ends_at:
+            return "consent-expired"
+        return "consent-pending" if now < self.starts_at else None
 
 
 @dataclass
 class Side:
-    """An organisation, and what it may do, as the model knows it."""
+    """An organisation, as the model knows it; of its consents only the last may live."""
 
     organisation: object
     template: object
     is_good: bool = True
-    consents: list = field(default_factory=list)  # (connected, end); the last one may be live
-    is_live: bool = False
-    has_refresh: bool = False
+    consents: list = field(default_factory=list)
     tokens: list = field(default_factory=list)
+
+    @property
+    def last(self):
+        return self.consents[-1] if self.consents else None
 
 
 class GrantMachine(RuleBasedStateMachine):
@@ -112,39 +157,51 @@ class GrantMachine(RuleBasedStateMachine):
         record = self.emails.pop(number)
         self.aysel.records.delete(record.id, version=record.version)
 
-    @rule(one=which, duration=st.sampled_from(sorted(DURATIONS)))
+    @rule(one=which, duration=st.sampled_from(DURATIONS))
     def consent(self, one, duration):
-        """Consent, for the first time or again."""
+        """Consent, for the first time or again: what lived is replaced (P-29)."""
         side = self.sides[one]
         if not side.is_good:
             return
         self._be_unlocked()
-        ends_at = self.clock.instant.replace(microsecond=0) + timedelta(days=DURATIONS[duration])
         connected = self.world.connect(
             self.aysel, side.organisation, side.template, duration=duration
         )
-        side.consents.append((connected, ends_at))
-        side.is_live, side.has_refresh = True, True
+        if side.last and side.last.is_live:
+            side.last.state = "terminated"
+        found = self._agreement(connected.agreement_id)
+        assert found.supersedes == (side.last and side.last.connected.agreement_id)
+        starts_at = found.created_at.replace(microsecond=0)
+        assert found.expires_at - starts_at == timedelta(days=int(duration[1:-1]))
+        side.consents.append(Consent(connected, starts_at, found.expires_at))
         self._remember(side, connected.access_token)
 
-    @rule(one=which)
-    def withdraw(self, one):
-        """Stop sharing; it may have stopped already."""
-        side = self.sides[one]
-        if side.consents:
-            self._be_unlocked()
-            side.consents[-1][0].withdraw()
-            side.is_live = False
+    @rule(one=which, act=st.sampled_from(["withdraw", "pause", "resume", "terminate", "void"]))
+    def act(self, one, act):
+        """Do something about the latest agreement, whatever became of it."""
+        consent = self.sides[one].last
+        if consent is None:
+            return
+        self._be_unlocked()
+        before, is_over = consent.state, self.clock.instant >= consent.ends_at
+        refused = act in {"pause", "resume"} and (not consent.is_live or is_over)
+        try:
+            getattr(self, f"_{act}")(consent)
+        except ConflictError:
+            assert refused, (act, before)
+        else:
+            assert not refused, (act, before)
+        if not consent.is_live:
+            assert consent.state == before or before in LIVE
 
     @rule(one=which)
     def refresh(self, one):
-        """Ask for another access token."""
-        side = self.sides[one]
-        if not side.consents:
+        """Ask for another access token: a pause does not keep it away, an end does."""
+        side, consent = self.sides[one], self.sides[one].last
+        if consent is None:
             return
-        connected = side.consents[-1][0]
-        answer = side.organisation.client.refresh(connected.refresh_token)
-        allowed = side.is_good and self._is_in_force(side) and side.has_refresh
+        answer = side.organisation.client.refresh(consent.connected.refresh_token)
+        allowed = side.is_good and consent.has_refresh and self._is_current(consent)
         assert (answer.status_code == 200) == allowed, answer.text
         if allowed:
             self._remember(side, answer.json()["access_token"])
@@ -152,54 +209,84 @@ class GrantMachine(RuleBasedStateMachine):
     @rule(one=which)
     def revoke(self, one):
         """Give the refresh token up, and with it every access token."""
-        side = self.sides[one]
-        if not side.consents or not side.is_good:
+        side, consent = self.sides[one], self.sides[one].last
+        if consent is None or not side.is_good:
             return
-        side.organisation.client.revoke(side.consents[-1][0].refresh_token)
-        if self._is_in_force(side) or self._was_recorded_as_live(side):
-            side.has_refresh = False
+        side.organisation.client.revoke(consent.connected.refresh_token)
+        if self._is_current(consent):
+            consent.has_refresh = False
             for token in side.tokens:
-                token.is_revoked |= token.consent == len(side.consents) - 1
+                token.is_dead |= token.consent is consent
 
     @rule(one=which, data=st.data())
     def read(self, one, data):
-        """Read with any token that there ever was."""
+        """Read with any token that there ever was, of whatever consent."""
         side = self.sides[one]
         if not side.tokens:
             return
         token = data.draw(st.sampled_from(side.tokens))
-        alive = not token.is_revoked and self.clock.instant < token.ends_at
+        now = self.clock.instant
+        alive = not token.is_dead and now < token.ends_at
+        reason = token.consent.denial(side, now)
         answer = side.organisation.get("/v1/records", token.text)
-        is_latest = token.consent == len(side.consents) - 1
-        allowed = alive and side.is_good and is_latest and self._is_in_force(side)
-        assert (answer.status_code == 200) == allowed, (answer.status_code, answer.text)
-        if allowed:
+        if not alive:
+            assert answer.status_code == 401, answer.text
+        elif reason:
+            assert answer.status_code == 403, answer.text
+            assert answer.json()["type"].endswith(f"/{reason}"), (answer.text, reason)
+        else:
+            assert answer.status_code == 200, answer.text
             self.delivered += 1
             expected = sorted(record.data["email"] for record in self.emails.values())
             assert sorted(values(answer.json(), "email")) == expected
-        else:
-            assert answer.status_code in {401, 403}
-            assert "example.com" not in answer.text.replace("vault.example", "")
+            return
+        assert "example.com" not in answer.text.replace("vault.example", "")
 
     @rule(one=which, good=st.booleans())
     def set_standing(self, one, good):
-        """Suspend an organisation, or reinstate it (CM-10: dead grants stay dead)."""
+        """Suspend an organisation, or reinstate it once all it had has ended (CM-10)."""
         side = self.sides[one]
         standing = Standing.GOOD if good else Standing.SUSPENDED
-        self.world.services.uow.write(
-            lambda session: organisations.set_standing(session, side.organisation.id, standing)
-        )
-        side.is_good = good
+        refused = good and not side.is_good and any(each.is_live for each in side.consents)
+        try:
+            self.world.services.uow.write(
+                lambda session: organisations.set_standing(session, side.organisation.id, standing)
+            )
+        except ConflictError:
+            assert refused
+        else:
+            assert not refused
+            side.is_good = good
 
-    @rule(step=st.sampled_from([{"minutes": 5}, {"minutes": 11}, {"hours": 13}, {"days": 6}]))
+    @rule(
+        step=st.sampled_from(
+            [{"minutes": 5}, {"minutes": 11}, {"hours": 13}, {"days": 1}, {"days": 6}, {"days": -1}]
+        )
+    )
     def wait(self, step):
-        """Let time pass."""
+        """Let time pass, or have the clock set back."""
         self.clock.move(**step)
 
     @rule()
     def work(self):
-        """Let the worker run: it ends what is over and sweeps what ran out."""
-        Worker(self.world.services).turn()
+        """Do what the worker does: end what is over or excluded, sweep what ran out."""
+        services, now = self.world.services, self.clock.now()
+
+        def job(session):
+            services.endings.expire_due(session, now=now)
+            for each in organisations.excluded(session):
+                services.endings.end_excluded(session, each, now=now)
+
+        services.uow.write(job)
+        sweep(services)
+        for side in self.sides:
+            for consent in side.consents:
+                if consent.is_live and now >= consent.ends_at:
+                    consent.state = "expired"
+                elif consent.is_live and not side.is_good:
+                    consent.state = "terminated"
+            for token in side.tokens:
+                token.is_dead |= now >= token.ends_at
 
     @rule()
     def unlock(self):
@@ -220,19 +307,88 @@ class GrantMachine(RuleBasedStateMachine):
         assert reads == self.delivered
 
     @invariant()
-    def ended_grants_hold_no_key(self):
-        """CM-9, CM-13, TAK-42: the four objects agree."""
+    def the_four_objects_agree(self):
+        """CM-9, CM-13, TAK-42: with the model, and with each other."""
         if not hasattr(self, "world"):
             return
         with self.world.services.uow.read() as session:
-            agreements = {row.id: row.state for row in session.scalars(select(Agreement))}
+            agreements = {row.id: row for row in session.scalars(select(Agreement))}
             grants = session.scalars(select(Grant)).all()
             held = set(session.scalars(select(KeyWrap.by_id).where(KeyWrap.by_kind == "grant")))
+            owed = set(session.scalars(select(Obligation.agreement_id)))
+            events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.seq)).all()
+        modelled = {
+            consent.connected.agreement_id: consent.state
+            for side in self.sides
+            for consent in side.consents
+        }
+        assert {key: row.state for key, row in agreements.items()} == modelled
         for grant in grants:
-            is_active = agreements[grant.agreement_id] == "active"
-            assert (grant.state == "active") == is_active
-            assert (grant.id in held) == is_active
-        assert sum(1 for state in agreements.values() if state == "active") <= len(self.sides)
+            state = modelled[grant.agreement_id]
+            assert grant.state == GRANTS.get(state, "revoked")
+            assert (grant.id in held) == (state in LIVE)
+        self._check_histories(events, modelled, owed)
+
+    def _check_histories(self, events, modelled, owed):
+        """Every consent's events are a walk through the table of acts, in order of time."""
+        for agreement_id, state in modelled.items():
+            course = [each for each in events if each.agreement_id == agreement_id]
+            assert [each.seq for each in course] == list(range(1, len(course) + 1))
+            assert [each.at for each in course] == sorted(each.at for each in course)
+            status, reached = None, None
+            for each in course:
+                move = MOVES[Act(each.act)]
+                assert status in move.consent.sources
+                assert Actor(each.actor) in move.actors
+                assert move.consent.target == each.status
+                status, reached = ConsentStatus(each.status), move.agreement.target
+            assert reached == state
+            assert (agreement_id in owed) == MOVES[Act(course[-1].act)].owes_deletion
+
+    def _withdraw(self, consent):
+        consent.connected.withdraw()
+        self._end(consent, "withdrawn")
+
+    def _pause(self, consent):
+        self.world.services.pauses.pause(self._vault, consent.connected.agreement_id)
+        consent.state = "suspended"
+
+    def _resume(self, consent):
+        self.world.services.pauses.resume(self._vault, consent.connected.agreement_id)
+        consent.state = "active"
+
+    def _terminate(self, consent):
+        self.world.services.endings.terminate(
+            consent.connected.agreement_id,
+            organisation_id=consent.connected.organisation.id,
+            reason=TerminationReason.SERVICE_ENDED,
+        )
+        self._end(consent, "terminated")
+
+    def _void(self, consent):
+        self.world.services.endings.invalidate(
+            consent.connected.agreement_id,
+            actor=Actor.AUTHORITY,
+            reason=InvalidationReason.COURT_ORDER,
+        )
+        self._end(consent, "invalidated")
+
+    @staticmethod
+    def _end(consent, state):
+        if consent.is_live:
+            consent.state = state
+
+    @property
+    def _vault(self):
+        return self.aysel.visitor.vault
+
+    def _agreement(self, agreement_id):
+        with self.world.services.uow.read() as session:
+            query = select(Agreement).where(Agreement.id == agreement_id)
+            return session.scalars(query).one()
+
+    def _is_current(self, consent):
+        return consent.is_live and self.clock.instant < consent.ends_at
 
     def _be_unlocked(self):
         if self.aysel.visitor is None or self.aysel.visitor.open_vault is None:
@@ -241,19 +397,8 @@ class GrantMachine(RuleBasedStateMachine):
     def _remember(self, side, text):
         ends_at = (self.clock.instant + timedelta(seconds=600)).replace(microsecond=0)
         # The end lies within the second in which it was minted: do not ask within it.
-        side.tokens.append(Access(text, len(side.consents) - 1, ends_at - timedelta(seconds=1)))
+        side.tokens.append(Access(text, side.last, ends_at - timedelta(seconds=1)))
         self.clock.move(seconds=2)
-
-    def _is_in_force(self, side):
-        return side.is_live and self.clock.instant < side.consents[-1][1]
-
-    def _was_recorded_as_live(self, side):
-        connected = side.consents[-1][0]
-        with self.world.services.uow.read() as session:
-            states = session.scalars(
-                select(Grant.state).where(Grant.agreement_id == connected.agreement_id)
-            )
-            return "active" in set(states)
 
 
 def test_the_server_agrees_with_the_model_in_every_order_of_events(stores):
