@@ -43,7 +43,7 @@ def test_every_code_of_the_vocabulary_has_words(codes, known):
 
 
 def test_every_event_of_a_vault_has_words():
-    of_the_deployment = ("organisation.", "template.", "auditor.")
+    of_the_deployment = ("organisation.", "template.", "auditor.", "requests.")
     named = {one.value for one in EventName if not one.value.startswith(of_the_deployment)}
 
     assert named | set(events_that_the_vault_makes()) <= set(words.EVENTS)
