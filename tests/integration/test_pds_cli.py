@@ -285,10 +285,10 @@ def test_an_organisation_or_client_that_is_not_there_is_told(folder):
 
 def test_an_organisation_is_suspended_and_reinstated_and_keeps_its_ids(folder):
     ids, _ = approved(folder)
-    suspend = ("organisation", "suspend", ids["organisation"], "--instance", folder)
+    words = (ids["organisation"], "--instance", folder)
 
     for _ in range(2):
-        assert "suspended" in type_in(*suspend).stdout
-    assert "good" in type_in(*suspend, "--reinstate").stdout
+        assert "suspended" in type_in("organisation", "suspend", *words, "--yes").stdout
+    assert "may ask again" in type_in("organisation", "reinstate", *words).stdout
     (listed,) = json.loads(type_in("organisation", "list", "--json", "--instance", folder).stdout)
     assert (listed["standing"], listed["clients"]) == ("good", [ids["client_id"]])
