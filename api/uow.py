@@ -4,7 +4,8 @@
 returns after COMMIT. On PostgreSQL every job has a transaction of its own. SQLite has one writer,
 so a writer thread of this process runs the jobs that wait in SAVEPOINTs of one `BEGIN IMMEDIATE`
 and commits them together (group commit, at most 256 jobs): one fsync serves many callers.
-A job's exception rolls back its own savepoint only.
+A job's exception rolls back its own savepoint only. The writers of several processes take turns at
+a lock file beside the database, since SQLite's own wait for its lock is a sleep of up to 100 ms.
 
 `rows()` and `write_rows(job)` are the same for the hot path: a bare connection, since a session
 that maps no objects still costs as much as the statements of a read (design D20).
@@ -14,6 +15,8 @@ After a failed COMMIT the writer refuses all further work: what the disk holds i
 
 from __future__ import annotations
 
+import fcntl
+import os
 import queue
 import threading
 import time
@@ -23,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -133,15 +136,17 @@ class UnitOfWork:
                 if self._writer is None:
                     engine = _sqlite_engine(self._url, 1)
                     _begin_with(engine, "BEGIN IMMEDIATE")
-                    self._writer = _GroupCommit(engine)
+                    self._writer = _GroupCommit(engine, f"{make_url(self._url).database}-turn")
         return self._writer.submit(attempt).result()
 
 
 class _GroupCommit:
     """The SQLite writer thread of this process."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, turn_file: str) -> None:
         self._engine = engine
+        # The kernel hands the lock on at once, and takes it back from a process that died.
+        self._turn = os.open(turn_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._queue: queue.SimpleQueue[_Waiting | object] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._is_closed = False
@@ -170,6 +175,7 @@ class _GroupCommit:
             self._queue.put(_STOP)
         self._thread.join()
         self._engine.dispose()
+        os.close(self._turn)
 
     def _run(self) -> None:
         stopping = False
@@ -177,19 +183,29 @@ class _GroupCommit:
             first = self._queue.get()
             if first is _STOP:
                 return
-            group = [cast("_Waiting", first)]
-            # Whatever queued while the last group was being synced to disk forms this one, so the
-            # group grows with the load and a lone writer never waits.
-            while len(group) < GROUP_JOBS:
-                try:
-                    waiting = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if waiting is _STOP:
-                    stopping = True
-                    break
-                group.append(cast("_Waiting", waiting))
-            self._commit(group)
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            try:
+                group = [cast("_Waiting", first)]
+                stopping = self._collect(group)
+                self._commit(group)
+            finally:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _collect(self, group: list[_Waiting]) -> bool:
+        """Add what waits to the group; tell whether the writer is to stop after it.
+
+        Whatever queued while the last group was being synced to disk, or while another process had
+        its turn, forms this one: the group grows with the load and a lone writer never waits.
+        """
+        while len(group) < GROUP_JOBS:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if waiting is _STOP:
+                return True
+            group.append(cast("_Waiting", waiting))
+        return False
 
     def _commit(self, group: list[_Waiting]) -> None:
         try:
