@@ -6,7 +6,6 @@ checked again, the request spent, keys wrapped, agreement signed, event logged, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import durations, grants, notices, organisations, requests, templates
+from consent import choices, durations, grants, notices, organisations, requests, templates
 from consent.acts import Deed, announce, record_act
+from consent.asks import Ask
+from consent.choices import Agreed, Choice
 from consent.endings import EndingService
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
 from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
-from consent.lifecycle import Act
+from consent.lifecycle import MOVES, Act
 from consent.log.entries import EntryRef, EventLog, SealedPrivate, grant_stream, seal_private
 from consent.models import (
     Agreement,
@@ -33,9 +34,9 @@ from consent.models import (
     Grant,
     Request,
 )
-from consent.notices import Ask
 from consent.policy import Terms
 from consent.receipts import ReceiptIssuer, Subject, status
+from consent.record_names import RecordNames
 from consent.vocabulary import (
     Action,
     Actor,
@@ -52,25 +53,15 @@ from pds.events import EventSink, VaultEvent, VaultRef, vault_stream
 from pds.ids import IdFactory
 from pds.instance import InstanceKeys
 from pds.keys import OpenVault, new_key
+from pds.records import present
 from pds.store import Store
 from pds.vaults import next_event_seq
 
-_logger = logging.getLogger(__name__)
-
 AGREEMENT_TYPE = "pds-agreement"
-AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/1"
+AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/2"
+_NOT_OFFERED = "This was not offered; choose from the list."
 
 Also = Callable[[Session, Grant], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the person chose on the consent page; `notice_sha256` is what they saw (P-28)."""
-
-    notice_sha256: str
-    locale: str
-    optional: frozenset[str] = frozenset()
-    duration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +257,33 @@ class AgreementService:
             NoticeChangedError: what was shown no longer holds; nothing was decided.
             ConflictError: the request was decided already.
         """
+        return self._close(vault, request, ask, choice, Act.REFUSE, also)
+
+    def defer(self, vault: VaultRef, request: Request, ask: Ask, choice: Choice) -> UUID:
+        """Put a request aside without deciding (VOC-19): a record of its own, with a receipt.
+
+        It can be opened again while its organisation's push lives, and decided then; nothing
+        rests. Needs no vault key. Returns the receipt's id.
+
+        Raises:
+            NoticeChangedError: what was shown no longer holds; nothing was recorded.
+            ConflictError: the request was decided already.
+        """
+        return self._close(vault, request, ask, choice, Act.DEFER, lambda _session: None)
+
+    def _close(  # noqa: PLR0917 - what `refuse` and `defer` have in common, private
+        self,
+        vault: VaultRef,
+        request: Request,
+        ask: Ask,
+        choice: Choice,
+        act: Act,
+        also: Callable[[Session], None],
+    ) -> UUID:
         now = max(self.clock.now(), request.seen_at)
         asked = (*ask.required, *ask.optional)
+        event = MOVES[act].event
+        kind = ReceiptKind(event.removeprefix("consent."))
         private = seal_private(
             {"vault": str(vault.id), "request": str(request.id)},
             audit_public_key=vault.audit_public_key,
@@ -275,7 +291,7 @@ class AgreementService:
 
         def job(session: Session) -> UUID:
             notice = self._recheck(session, ask, choice, locale=choice.locale)
-            requests.settle(session, request, Act.REFUSE, now=now)
+            requests.settle(session, request, act, now=now)
             also(session)
             seq = next_event_seq(session, vault.bucket, vault.id)
             entry = self.log.append(
@@ -283,7 +299,7 @@ class AgreementService:
                 bucket=vault.bucket,
                 stream=vault_stream(vault.id),
                 seq=seq,
-                name=EventName.CONSENT_REFUSED,
+                name=event,
                 at=now,
                 private=private,
                 vault_id=vault.id,
@@ -293,8 +309,9 @@ class AgreementService:
             document = {
                 "subject": self._subject_name(ask, vault),
                 "attributes": list(asked),
-                "denied": list(asked),
+                "denied": list(asked) if act is Act.REFUSE else [],
                 "coarsenings": {},
+                "fetches_per_day": notice["access"]["fetches_per_day"],
                 "version": 1,
             }
             return self.receipts.issue(
@@ -309,7 +326,15 @@ class AgreementService:
                     agreement_id=None,
                     agreement_sha256=None,
                 ),
-                [status(1, ReceiptKind.REFUSED, at=now, by="individual", duration=None)],
+                [
+                    status(
+                        1,
+                        kind,
+                        at=now,
+                        by="individual",
+                        duration=None,
+                    )
+                ],
                 entry,
                 bucket=vault.bucket,
                 vault_id=vault.id,
@@ -321,15 +346,16 @@ class AgreementService:
     def _draft(
         self, vault: VaultRef, open_vault: OpenVault, ask: Ask, choice: Choice, now: datetime
     ) -> _Draft:
-        chosen = _chosen(ask, choice)
+        agreed = choices.agree(ask, choice)
         with self.store.read() as session:
             organisation = organisations.get(session, ask.template.organisation_id)
             notice = notices.build(ask, organisation, locale=choice.locale)
+            _refuse_strangers(session, vault, agreed)
         agreement_id = self.ids.new(vault.bucket)
         # Whole seconds: that is what documents say, and rows must not say more.
         starts_at = now.replace(microsecond=0)
-        expires_at = starts_at + durations.parse(choice.duration)
-        denied = [name for name in ask.optional if name not in chosen]
+        expires_at = starts_at + durations.parse(agreed.duration)
+        keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
         document = {
             "type": AGREEMENT_VERSION,
             "id": str(agreement_id),
@@ -341,12 +367,13 @@ class AgreementService:
             "subject": self._subject_name(ask, vault),
             "purpose": notice["purpose"],
             "actions": list(ask.actions),
-            "attributes": chosen,
-            "denied": denied,
-            "coarsenings": {},
+            "attributes": list(agreed.attributes),
+            "denied": list(agreed.denied),
+            "coarsenings": dict(agreed.coarsenings),
+            "instances": RecordNames(keys.key).instances(agreed.primary, agreed.chosen),
             "data_from": notice["data_from"],
-            "fetches_per_day": notice["access"]["fetches_per_day"],
-            "duration": choice.duration,
+            "fetches_per_day": agreed.fetches_per_day,
+            "duration": agreed.duration,
             "starts_at": rfc3339(starts_at),
             "expires_at": rfc3339(expires_at),
         }
@@ -357,15 +384,17 @@ class AgreementService:
             agreement_sha256=sha256,
             purpose=notice["purpose"],
             actions=frozenset(Action(action) for action in ask.actions),
-            attributes=frozenset(chosen),
-            denied=frozenset(denied),
+            attributes=frozenset(agreed.attributes),
+            denied=frozenset(agreed.denied),
             starts_at=starts_at,
             expires_at=expires_at,
-            fetches_per_day=notice["access"]["fetches_per_day"],
+            fetches_per_day=agreed.fetches_per_day,
+            coarsenings=agreed.coarsenings,
             data_from=notice["data_from"],
+            primary=frozenset(agreed.primary),
+            chosen=agreed.chosen,
             retention=notice["retention"]["after_end"],
         )
-        keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
         terms_box, terms_sha256 = keys.seal_terms(terms)
         private = seal_private({"vault": str(vault.id)}, grant_key=keys.audit_key)
         return _Draft(
@@ -379,7 +408,7 @@ class AgreementService:
             terms_sha256,
             keys,
             private,
-            narrowed=bool(denied) or choice.duration != ask.duration,
+            narrowed=agreed.is_narrowed,
         )
 
     def _sign(self, open_vault: OpenVault, document: Mapping[str, Any]) -> str:
@@ -548,18 +577,8 @@ class AgreementService:
         )
 
 
-def _chosen(ask: Ask, choice: Choice) -> list[str]:
-    if not choice.optional <= set(ask.optional):
-        raise ValidationFailedError(
-            [Issue("attributes", "not_offered", "This was not offered; choose from the list.")]
-        )
-    if choice.duration not in durations.choices(ask.duration):
-        raise ValidationFailedError(
-            [Issue("duration", "not_offered", "This was not offered; choose from the list.")]
-        )
-    chosen = [*ask.required, *(name for name in ask.optional if name in choice.optional)]
-    if not chosen:
-        raise ValidationFailedError(
-            [Issue("attributes", "nothing_chosen", "Tick at least one item, or refuse.")]
-        )
-    return chosen
+def _refuse_strangers(session: Session, vault: VaultRef, agreed: Agreed) -> None:
+    """Refuse records that are not in this vault, or of another collection: a tampered form."""
+    for name, records in agreed.chosen.items():
+        if present(session, vault, name, records) != records:
+            raise ValidationFailedError([Issue(f"records.{name}", "not_offered", _NOT_OFFERED)])

@@ -82,6 +82,8 @@ class ConnectionView:
     state: AgreementState
     attributes: tuple[str, ...]
     denied: tuple[str, ...]
+    coarsenings: Mapping[str, str]
+    instances: Mapping[str, Mapping[str, Any]]  # which records, where not all are shared
     data_from: Mapping[str, str]
     duration: str
     fetches_per_day: int
@@ -132,14 +134,15 @@ class ConnectionView:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalView:
-    """A request that was refused (CUX-23)."""
+class ClosedView:
+    """A request that was refused (CUX-23) or put aside (VOC-19)."""
 
     request_id: UUID
     organisation: OrganisationView
     title: Wording
     purpose_text: Wording
-    refused_at: datetime
+    state: RequestState
+    closed_at: datetime
     cools_until: datetime | None
     receipt_id: UUID | None
 
@@ -170,27 +173,29 @@ def get(
     return _views(session, bucket, vault_id, [found], now)[0]
 
 
-def refusals(session: Session, bucket: int, vault_id: UUID) -> list[RefusalView]:
-    """Return the requests that a person refused, the latest first."""
+def closed(session: Session, bucket: int, vault_id: UUID) -> list[ClosedView]:
+    """Return the requests that a person refused or put aside, the latest first."""
     query = (
         select(RequestRow)
         .where(
             RequestRow.bucket == bucket,
             RequestRow.vault_id == vault_id,
-            RequestRow.state == RequestState.REFUSED.value,
+            RequestRow.state.in_([RequestState.REFUSED.value, RequestState.DEFERRED.value]),
         )
         .order_by(RequestRow.decided_at.desc(), RequestRow.id)
     )
     rows = session.scalars(query).all()
     receipts = session.execute(
-        select(Receipt.request_id, Receipt.id).where(
+        select(Receipt.request_id, Receipt.id)
+        .where(
             Receipt.bucket == bucket,
             Receipt.vault_id == vault_id,
             Receipt.agreement_id.is_(None),
         )
+        .order_by(Receipt.created_at)  # of one that was put aside and refused later: the refusal's
     )
     given = {each.request_id: each.id for each in receipts}
-    return [_refusal(session, row, given.get(row.id)) for row in rows]
+    return [_closed(session, row, given.get(row.id)) for row in rows]
 
 
 def organisation(session: Session, organisation_id: UUID) -> OrganisationView:
@@ -279,6 +284,8 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         state=state,
         attributes=tuple(document["attributes"]),
         denied=tuple(document["denied"]),
+        coarsenings=dict(document["coarsenings"]),
+        instances=document.get("instances", {}),
         data_from=dict(document["data_from"]),
         duration=document["duration"],
         fetches_per_day=int(document["fetches_per_day"]),
@@ -300,14 +307,15 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
     )
 
 
-def _refusal(session: Session, row: RequestRow, receipt_id: UUID | None) -> RefusalView:
+def _closed(session: Session, row: RequestRow, receipt_id: UUID | None) -> ClosedView:
     terms = templates.find(session, row.template_sha256).document
-    return RefusalView(
+    return ClosedView(
         request_id=row.id,
         organisation=_organisation(organisations.get(session, row.organisation_id)),
         title=Wording(**terms["name"]),
         purpose_text=Wording(**terms["purpose_text"]),
-        refused_at=row.decided_at or row.seen_at,
+        state=RequestState(row.state),
+        closed_at=row.decided_at or row.seen_at,
         cools_until=row.cools_until,
         receipt_id=receipt_id,
     )

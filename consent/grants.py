@@ -270,6 +270,10 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "coarsenings": dict(terms.coarsenings),
         "data_from": dict(terms.data_from),
         "retention": terms.retention,
+        "primary": [*sorted(terms.primary)],
+        "chosen": {
+            name: [*sorted(str(each) for each in records)] for name, records in terms.chosen.items()
+        },
     }
 
 
@@ -302,6 +306,8 @@ def read_terms(text: bytes) -> Terms:
             coarsenings=_map(document["coarsenings"]),
             data_from=_map(document["data_from"]),
             retention=str(document.get("retention", "")),
+            primary=frozenset(_list(document.get("primary"))),
+            chosen=_records(document.get("chosen")),
         )
         return replace(terms, exceeds=limits.exceeded(Extent.of_terms(terms)))
     except (KeyError, ValueError) as exc:
@@ -314,3 +320,9 @@ def _list(value: object) -> list[str]:
 
 def _map(value: object) -> dict[str, str]:
     return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def _records(value: object) -> dict[str, frozenset[UUID]]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(k): frozenset(UUID(one) for one in _list(v)) for k, v in value.items()}

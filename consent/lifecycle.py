@@ -34,6 +34,7 @@ class Act(StrEnum):
     ALLOW = "allow"
     ALLOW_PART = "allow_part"
     REFUSE = "refuse"
+    DEFER = "defer"
     PAUSE = "pause"
     RESUME = "resume"
     WITHDRAW = "withdraw"
@@ -134,7 +135,7 @@ _TABLE = (
         act=Act.SHOW,
         actors=(Actor.INDIVIDUAL,),
         event=EventName.CONSENT_SHOWN,
-        request=Step(_NEW, RequestState.SEEN),
+        request=Step((None, RequestState.DEFERRED), RequestState.SEEN),
     ),
     _decision(Act.ALLOW, RequestState.APPROVED),
     _decision(Act.ALLOW_PART, RequestState.APPROVED_NARROWED),
@@ -145,6 +146,13 @@ _TABLE = (
         request=Step((RequestState.SEEN,), RequestState.REFUSED),
         # Kept in the refusal's receipt: there is no agreement for it to be an event of.
         consent=Step(_NEW, ConsentStatus.REFUSED),
+    ),
+    Move(
+        act=Act.DEFER,
+        actors=(Actor.INDIVIDUAL,),
+        event=EventName.CONSENT_DEFERRED,
+        request=Step((RequestState.SEEN,), RequestState.DEFERRED),
+        consent=Step(_NEW, ConsentStatus.DEFERRED),  # likewise
     ),
     Move(
         act=Act.PAUSE,

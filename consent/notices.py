@@ -8,38 +8,21 @@ shown again with the change. So what was decided on is what was shown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from consent import durations
+from consent import choices, durations
+from consent.asks import Ask
 from consent.formats import canonical
 from consent.models import Notice, Organisation
-from consent.templates import Template
 from pds.errors import NotFoundError
 
 VERSION = "pds-notice/2"
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A client's request under a template, as it was pushed and found valid (P-27)."""
-
-    client_id: UUID
-    client_name: str
-    redirect_uri: str
-    template: Template
-    actions: tuple[str, ...]
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    duration: str
-    flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to
 
 
 def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any]:
@@ -68,8 +51,10 @@ def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any
         "purpose_text": document["purpose_text"][locale],
         "lawful_basis": document["lawful_basis"],
         "actions": list(ask.actions),
-        "required": _items(ask.template, ask.required, locale),
-        "optional": _items(ask.template, ask.optional, locale),
+        "required": _items(ask, ask.required, locale),
+        "optional": _items(ask, ask.optional, locale),
+        "instances": choices.instances(ask),
+        "frequencies": choices.frequencies(ask),
         "durations": durations.choices(ask.duration),
         "access": dict(document["access"]),
         "data_from": dict(document["data_from"]),
@@ -118,5 +103,13 @@ def find(session: Session, sha256: str) -> dict[str, Any]:
     return document
 
 
-def _items(template: Template, attributes: Sequence[str], locale: str) -> list[dict[str, str]]:
-    return [{"name": name, "reason": template.reason(name, locale)} for name in attributes]
+def _items(ask: Ask, attributes: Sequence[str], locale: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "reason": ask.template.reason(name, locale),
+            "coarsened_to": ask.template.coarsened_to(name),
+            "coarsenings": list(choices.coarsenings(ask, name)),
+        }
+        for name in attributes
+    ]

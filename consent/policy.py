@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
 from consent.vocabulary import (
     Action,
@@ -33,9 +34,10 @@ class Terms:
     """What was agreed, as sealed under the grant key (P-9).
 
     `attributes` are qualified names; `coarsenings` maps some of them to a coarser form;
-    `data_from` maps a collection to the fixed start of its data range; `retention` is how long the
-    organisation may keep what it got after the end. `exceeds` is not sealed but worked out as the
-    terms are read: the rule of `consent.limits` that they break, or nothing.
+    `data_from` maps a collection to the fixed start of its data range. Of the collections in
+    `primary` the main record is shared, of those in `chosen` the records named. `retention` is how
+    long the organisation may keep what it got after the end. `exceeds` is not sealed but worked out
+    as the terms are read: the rule of `consent.limits` that they break, or nothing.
     """
 
     agreement_id: str
@@ -50,6 +52,8 @@ class Terms:
     fetches_per_day: int
     coarsenings: Mapping[str, str] = field(default_factory=dict)
     data_from: Mapping[str, str] = field(default_factory=dict)
+    primary: frozenset[str] = frozenset()
+    chosen: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
     retention: str = ""
     exceeds: str = ""
     collections: tuple[str, ...] = field(init=False)  # of the agreed attributes, sorted

@@ -229,7 +229,8 @@ def _process(document: Mapping[str, Any], notice: Mapping[str, Any]) -> Process:
         access=Access(
             mode="store",
             fetch="periodic",
-            frequency=f"P1D/{notice['access']['fetches_per_day']}",
+            frequency=f"P1D/{document['fetches_per_day']}",
+            data_from=min(notice["data_from"].values(), default=None),
         ),
     )
 

@@ -22,11 +22,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import durations, limits, templates
+from consent.asks import Ask
 from consent.errors import AskRefusedError
-from consent.lifecycle import MOVES, Act
+from consent.lifecycle import MOVES, Act, follow
 from consent.limits import Extent, Severity
 from consent.models import Organisation, Request
-from consent.notices import Ask
 from consent.templates import Template
 from consent.vocabulary import Action, RequestState, Standing
 from pds.errors import ConflictError, NotFoundError
@@ -123,9 +123,7 @@ def note_seen(
         )
     ).one_or_none()
     if found is not None:
-        if found.state != RequestState.SEEN:
-            raise ConflictError("this request was decided already")
-        return found
+        return _opened_again(session, found)
     values: dict[str, Any] = {
         "bucket": bucket,
         "id": request_id,
@@ -141,6 +139,27 @@ def note_seen(
     }
     session.execute(insert(Request).values(**values))
     return Request(**values)
+
+
+def _opened_again(session: Session, request: Request) -> Request:
+    """Return a request that is open, or that was put aside and is open from now on."""
+    if request.state == RequestState.SEEN:
+        return request
+    state = follow(MOVES[Act.SHOW].request, RequestState(request.state))
+    reopened = session.scalars(
+        update(Request)
+        .where(
+            Request.bucket == request.bucket,
+            Request.id == request.id,
+            Request.state == request.state,
+        )
+        .values(state=state.value, decided_at=None)
+        .returning(Request)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if reopened is None:
+        raise ConflictError("this request was decided meanwhile")
+    return reopened
 
 
 def cooling(
@@ -163,7 +182,7 @@ def cooling(
 
 
 def settle(session: Session, request: Request, act: Act, *, now: datetime) -> None:
-    """Decide a request, once.
+    """Decide a request or put it aside, once for each time it was opened.
 
     Raises:
         ConflictError: it was decided already, in another tab or at the same moment.

@@ -126,6 +126,7 @@ class RequestState(StrEnum):
     APPROVED = "approved"
     APPROVED_NARROWED = "approved_narrowed"
     REFUSED = "refused"
+    DEFERRED = "deferred"
 
 
 class ConsentStatus(StrEnum):
@@ -138,6 +139,7 @@ class ConsentStatus(StrEnum):
     GIVEN = "dpv:ConsentGiven"
     PAUSED = "dpv:ConsentStatusInvalidForProcessing"
     REFUSED = "dpv:ConsentRefused"
+    DEFERRED = "dpv:ConsentRequestDeferred"
     WITHDRAWN = "dpv:ConsentWithdrawn"
     REVOKED = "dpv:ConsentRevoked"
     EXPIRED = "dpv:ConsentExpired"
@@ -239,6 +241,7 @@ class EventName(StrEnum):
     CONSENT_SHOWN = "consent.shown"
     CONSENT_GIVEN = "consent.given"
     CONSENT_REFUSED = "consent.refused"
+    CONSENT_DEFERRED = "consent.deferred"
     CONSENT_PAUSED = "consent.paused"
     CONSENT_RESUMED = "consent.resumed"
     CONSENT_WITHDRAWN = "consent.withdrawn"

@@ -56,8 +56,9 @@ class CollectionView:
     """What a grant sees of one collection.
 
     `agreed` are the agreed attributes, `names` those and the companions that go with them; `keep`
-    filters and coarsens a record's data; `from_value` is the fixed start of the agreed data range
-    (P-26).
+    filters and coarsens a record's data; `from_value` is the fixed start of the agreed data range.
+    `records` are the records that were chosen, None for all; `only_primary` leaves all but the main
+    one out (P-26).
     """
 
     agreed: frozenset[str]
@@ -65,6 +66,8 @@ class CollectionView:
     keep: Callable[[Mapping[str, object]], Data]
     range_field: str | None = None
     from_value: str | None = None
+    records: frozenset[UUID] | None = None
+    only_primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +171,14 @@ def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int, began: int) 
     key = view.record_keys.get((row.collection, row.key_version))
     if key is None:
         return None
+    collection = view.collections[row.collection]
+    if collection.records is not None and row.id not in collection.records:
+        return None
     author = Author(row.author_kind, row.author_id)
     context = RecordContext(
         view.deployment, view.vault_id, row.collection, row.id, row.version, author, row.deleted
     )
     data, changes = open_record(key, row.box, context)
-    collection = view.collections[row.collection]
     visible = {name: changes[name] for name in collection.names if name in changes}
     # A record that never held an agreed attribute is none of this reader's business, whatever
     # happens to its companions.
@@ -181,7 +186,11 @@ def _change(row: Row[*tuple[Any, ...]], view: GrantView, base: int, began: int) 
         collection.agreed & visible.keys()
     ):
         return None
-    kept = collection.keep(data) if _in_range(collection, data) else {}
+    is_shared = _is_shared(collection, data)
+    # Edits and deletions outside the agreement stay unseen (P-22).
+    if not is_shared and not _may_have_been_shared(collection, changes, base):
+        return None
+    kept = collection.keep(data) if is_shared else {}
     # Whoever starts from nothing is not told of what was gone by then.
     if not kept and base == 0 and row.seq <= began:
         return None
@@ -201,8 +210,23 @@ def _told(row: Row[*tuple[Any, ...]], author: Author, kept: Data, visible: Chang
     )
 
 
-def _in_range(collection: CollectionView, data: Data) -> bool:
+def _is_shared(collection: CollectionView, data: Data) -> bool:
+    if collection.only_primary and data.get("primary") is not True:
+        return False
     if collection.range_field is None or collection.from_value is None:
         return True
     value = data.get(collection.range_field)
     return isinstance(value, str) and value >= collection.from_value
+
+
+def _may_have_been_shared(collection: CollectionView, changes: Changes, base: int) -> bool:
+    """Tell whether what decides on sharing a record changed, not for the first time, after `base`.
+
+    If it did not, the record was as little shared at `base` as now, and its reader knows nothing
+    of it.
+    """
+    decisive = ("primary",) if collection.only_primary else ()
+    if collection.from_value is not None and collection.range_field is not None:
+        decisive = (*decisive, collection.range_field)
+    found = [changes[name] for name in decisive if name in changes]
+    return any(change[0] > base and change[1] > 1 for change in found)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -518,6 +519,20 @@ class RecordService:
 
     def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return Record.bucket == self.vault.bucket, Record.vault_id == self.vault.id
+
+
+def present(
+    session: Session, vault: VaultRef, collection: str, ids: Several[UUID]
+) -> frozenset[UUID]:
+    """Return which of some ids are records of this collection of this vault, deleted ones not."""
+    query = select(Record.id).where(
+        Record.bucket == vault.bucket,
+        Record.vault_id == vault.id,
+        Record.collection == collection,
+        Record.id.in_(ids),
+        Record.deleted.is_(False),
+    )
+    return frozenset(session.scalars(query))
 
 
 def merge_source(collection: str, data: Mapping[str, object]) -> bytes | None:

@@ -27,7 +27,7 @@ from api.keys import new_jwk, publish_template
 from api.oauth import clients
 from api.wiring import Wiring, wire
 from consent import auditors, notices, organisations
-from consent.agreements import Choice
+from consent.choices import Choice
 from consent.templates import Template
 from consent.vocabulary import EventName
 from pds import instance, passphrases

@@ -4,6 +4,7 @@
     bind      it belongs to the sign-in session that first opened it (THR-7)
     allow     decision, code and spending in one transaction; the URL to send the browser to
     refuse    likewise, with `error=access_denied`
+    defer     put aside: not spent, and open to be shown again
 
 The pages are `api.web.authorize`'s.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +23,11 @@ from sqlalchemy.orm import Session
 
 from api.oauth.ext.grants import AuthorizationCodeGrant
 from api.oauth.server import AuthorizationService
-from consent.agreements import AgreementService, Choice
+from consent.agreements import AgreementService
+from consent.asks import Ask
+from consent.choices import Choice
 from consent.errors import AskRefusedError
 from consent.models import Request
-from consent.notices import Ask
 from pds.errors import VaultLockedError
 from pds.sessions import Visitor
 
@@ -53,6 +56,7 @@ class Pending:
     details: Mapping[str, Any]
     pushed_id: UUID
     redirect_uri: str
+    expires_at: datetime
     payload: Mapping[str, str]
     dpop_jkt: str | None
     ui_locales: str | None
@@ -96,6 +100,7 @@ class Authorization:
             details=details,
             pushed_id=row.id,
             redirect_uri=redirect_uri,
+            expires_at=row.expires_at,
             payload=row.payload,
             dpop_jkt=row.dpop_jkt,
             ui_locales=row.payload.get("ui_locales"),
@@ -164,6 +169,19 @@ class Authorization:
             choice,
             also=lambda session: self.service.pushed.spend(session, pending.pushed_id),
         )
+        return self._location(pending, None)
+
+    def defer(self, pending: Pending, visitor: Visitor, request: Request, choice: Choice) -> str:
+        """Put the request aside; returns the URL that leads back to the client.
+
+        The push is not spent: the request can be opened again while it lives. Needs no unlocked
+        vault.
+
+        Raises:
+            NoticeChangedError: show the page again.
+            ConflictError: it was decided already.
+        """
+        self.agreements.defer(visitor.vault, request, pending.ask, choice)
         return self._location(pending, None)
 
     def _location(self, pending: Pending, code: str | None) -> str:

@@ -29,8 +29,8 @@ from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
 from api.oauth.stores import PushedRequestTable, ReplayTable
 from api.oauth.tokens import Found, TokenService
 from consent import requests
+from consent.asks import Ask
 from consent.errors import AskRefusedError
-from consent.notices import Ask
 from consent.requests import Asker
 from pds.clock import Clock
 from pds.ids import IdFactory

@@ -29,6 +29,7 @@ from consent import grants
 from consent.formats import canonical
 from consent.grants import GrantKeys, TokenBinding
 from consent.log.entries import EventLog, grant_stream, seal_private
+from consent.manifests import withheld_by_agreement
 from consent.models import Agreement, AgreementVersion, Grant
 from consent.organisations import pairwise_subject
 from consent.requests import TYPE as DETAILS_TYPE
@@ -218,15 +219,17 @@ class TokenService:
             "actions": document["actions"],
             "attributes": document["attributes"],
             "duration": document["duration"],
+            "fetches_per_day": document["fetches_per_day"],
+            "coarsenings": document["coarsenings"],
+            "instances": document.get("instances", {}),
+            "data_from": document["data_from"],
             "locations": [f"{self.settings.server.issuer}/v1"],
             "agreement": document["id"],
             "agreement_version": document["version"],
             "agreement_sha256": version.sha256,
             "connection": str(agreement.connection_id),
             "expires_at": document["expires_at"],
-            "withheld": [
-                {"attribute": name, "reason": "not_agreed"} for name in document["denied"]
-            ],
+            "withheld": withheld_by_agreement(document["denied"], document["coarsenings"]),
         }
 
     def _issue_for_grant(self, request: TokenRequest, found: Found, grant: Grant) -> dict[str, Any]:

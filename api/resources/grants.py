@@ -22,6 +22,8 @@ from api.schemas.records import (
 from api.wiring import wiring
 from consent import policy, receipts
 from consent.formats import canonical
+from consent.manifests import withheld_by_agreement
+from consent.record_names import RecordNames
 from pds.clock import rfc3339
 from pds.errors import NotFoundError
 
@@ -115,9 +117,12 @@ class TheGrant(MethodView):
                 "purpose": terms.purpose,
                 "actions": sorted(action.value for action in terms.actions),
                 "attributes": sorted(terms.attributes),
-                "withheld": [
-                    {"attribute": name, "reason": "not_agreed"} for name in sorted(terms.denied)
-                ],
+                "coarsenings": dict(terms.coarsenings),
+                "data_from": dict(terms.data_from),
+                "instances": RecordNames(grant.opened.keys.key).instances(
+                    sorted(terms.primary), terms.chosen
+                ),
+                "withheld": withheld_by_agreement(terms.denied, terms.coarsenings),
                 "fetches_per_day": terms.fetches_per_day,
                 "fetches_today": grant.facts.fetches_today,
             }

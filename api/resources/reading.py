@@ -21,7 +21,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from sqlalchemy import Connection, and_, bindparam, case, exists, or_, update
 from sqlalchemy.orm import Session
 
@@ -31,12 +30,14 @@ from api.wiring import Wiring
 from consent import policy
 from consent.grants import read_terms
 from consent.log.entries import EntryRef, grant_stream, seal_private
+from consent.manifests import manifest
 from consent.models import Grant, Organisation
 from consent.policy import Terms
+from consent.record_names import RecordNames
 from consent.vocabulary import Action, DenialReason, EventName, GrantState, Standing
 from pds import feed
 from pds.catalogue import CATALOGUE
-from pds.crypto.labels import GRANT_ETAG, GRANT_RECORD_IDS, derive
+from pds.crypto.labels import GRANT_ETAG, derive
 from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import DecryptionError, NotFoundError
 from pds.feed import Change, CollectionView, GrantView
@@ -165,7 +166,7 @@ class Reader:
             opened.terms,
             collection,
             page.changes,
-            RecordNames(opened),
+            RecordNames(opened.keys.key),
             is_whole=cursor.base == 0 and not page.has_more and cursor.position == 0,
         )
         content["has_more"] = page.has_more
@@ -197,7 +198,7 @@ class Reader:
         now = self.services.clock.now()
         opened = self._decide(presented, collection, now, follows_up=False)
         view = self._view(presented.grant, opened, collection)
-        names = RecordNames(opened)
+        names = RecordNames(opened.keys.key)
         record_id = names.inverse(public_id)
         with self.services.uow.rows() as connection:
             change = feed.read_one(connection, view, record_id)
@@ -345,7 +346,7 @@ class Reader:
             "grant_id": str(grant.grant_id),
             "agreement": {"id": terms.agreement_id, "version": terms.agreement_version},
             "records": [_record(change, names, grant.client_id) for change in changes],
-            "manifest": manifest(terms, collection, changes, is_whole=is_whole),
+            "manifest": manifest(terms, collection, _delivered(terms, changes), is_whole=is_whole),
         }
 
     def _seal_cursor(self, cursor: Cursor, grant: LiveGrant, collection: str | None) -> str:
@@ -372,61 +373,6 @@ class Reader:
         return Cursor(*orjson.loads(opened))
 
 
-class RecordNames:
-    """Record ids as one grant sees them: one AES-256 block under a key of its own (P-2)."""
-
-    def __init__(self, opened: Opened) -> None:
-        """Derive the grant's key for ids."""
-        key = derive(opened.keys.key, GRANT_RECORD_IDS)
-        # One block, a permutation: ECB is what "one block" means, not a mode for data.
-        self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305 - as said
-
-    def public(self, record_id: UUID) -> UUID:
-        """Return the id that the organisation sees."""
-        encryptor = self._cipher.encryptor()
-        return UUID(bytes=encryptor.update(record_id.bytes) + encryptor.finalize())
-
-    def inverse(self, public_id: UUID) -> UUID:
-        """Return the vault's own id."""
-        decryptor = self._cipher.decryptor()
-        return UUID(bytes=decryptor.update(public_id.bytes) + decryptor.finalize())
-
-
-def manifest(
-    terms: Terms, collection: str | None, changes: list[Change], *, is_whole: bool
-) -> dict[str, Any]:
-    """Return what was asked, agreed, delivered and withheld (P-25), of one collection or of all.
-
-    A function of the agreement and of what is delivered: a refused item is `not_agreed` whether
-    the vault has it or not, and only of an agreed one is it said that it is not filled in, and
-    only where the whole snapshot is in this answer.
-    """
-
-    def concerned(names: frozenset[str]) -> list[str]:
-        return sorted(n for n in names if collection in (None, n.partition(".")[0]))
-
-    agreed, denied = concerned(terms.attributes), concerned(terms.denied)
-    delivered = {
-        qualified
-        for change in changes
-        for name in change.data
-        if (qualified := f"{change.collection}.{name}") in terms.attributes
-    }
-    withheld = [{"attribute": name, "reason": "not_agreed"} for name in denied]
-    if is_whole:
-        withheld += [
-            {"attribute": name, "reason": "not_filled_in"}
-            for name in agreed
-            if name not in delivered
-        ]
-    return {
-        "asked": sorted([*agreed, *denied]),
-        "agreed": agreed,
-        "delivered": sorted(delivered),
-        "withheld": withheld,
-    }
-
-
 @lru_cache(maxsize=4096)
 def _compiled(terms_text: bytes, today: Callable[[], date]) -> Mapping[str, CollectionView]:
     # Keyed by the terms themselves, never by a grant's id (P-8).
@@ -439,14 +385,31 @@ def _compiled(terms_text: bytes, today: Callable[[], date]) -> Mapping[str, Coll
             for attribute in collection.attributes.values()
             if attribute.qualified_name in terms.attributes
         )
+        from_value = terms.data_from.get(name)
+        # What else decides on whether and how the agreed attributes are told.
+        decisive = {collection.range_field} if from_value and collection.range_field else set()
+        for qualified, form in terms.coarsenings.items():
+            if qualified in terms.attributes and qualified.partition(".")[0] == name:
+                decisive.update(CATALOGUE.attribute(qualified).coarsenings[form].reads)
         views[name] = CollectionView(
-            names=agreed | collection.companions.keys(),
+            names=agreed | collection.companions.keys() | decisive,
             agreed=agreed,
             keep=collection.compile_filter(terms.attributes, terms.coarsenings, today=today),
             range_field=collection.range_field,
-            from_value=terms.data_from.get(name),
+            from_value=from_value,
+            records=terms.chosen.get(name),
+            only_primary=name in terms.primary,
         )
     return views
+
+
+def _delivered(terms: Terms, changes: list[Change]) -> set[str]:
+    return {
+        qualified
+        for change in changes
+        for name in change.data
+        if (qualified := f"{change.collection}.{name}") in terms.attributes
+    }
 
 
 def _record(change: Change, names: RecordNames, client_id: UUID) -> dict[str, Any]:

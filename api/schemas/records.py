@@ -9,7 +9,11 @@ class WithheldSchema(Schema):
     """An attribute that is not in the answer, and why."""
 
     attribute = fields.String(required=True)
-    reason = fields.String(required=True, metadata={"enum": ["not_agreed", "not_filled_in"]})
+    reason = fields.String(
+        required=True,
+        metadata={"enum": ["not_agreed", "coarsened", "not_filled_in", "out_of_range"]},
+    )
+    coarsening = fields.String(metadata={"description": "The coarser form, where `coarsened`."})
 
 
 class ManifestSchema(Schema):
@@ -78,6 +82,15 @@ class GrantSchema(Schema):
     actions = fields.List(fields.String())
     attributes = fields.List(fields.String())
     withheld = fields.List(fields.Nested(WithheldSchema))
+    coarsenings = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "The coarser form in which some attributes are shared."},
+    )
+    data_from = fields.Dict(keys=fields.String(), values=fields.String())
+    instances = fields.Dict(
+        metadata={"description": "Which records, of collections of which only some are shared."}
+    )
     fetches_per_day = fields.Integer()
     fetches_today = fields.Integer()
     expires_at = fields.String(required=True)

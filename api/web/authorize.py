@@ -23,6 +23,7 @@ from api.oauth.authorization import (
 from api.web import guards, kept, languages, pages, visitors, words
 from api.web.consent import (
     changes,
+    entries_from,
     examples_from,
     missing_confirmation,
     parse_choice,
@@ -32,7 +33,7 @@ from api.web.consent import (
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import connections
-from consent.agreements import Choice
+from consent.choices import Choice
 from consent.errors import NoticeChangedError
 from consent.models import Request
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
@@ -41,6 +42,7 @@ from pds.sessions import Visitor
 blueprint = Blueprint("authorize", __name__)
 
 _PATH = "/oauth/authorize"
+_WITHOUT_KEYS = ("refuse", "defer")
 
 
 @blueprint.get(_PATH)
@@ -70,7 +72,7 @@ def decide(visitor: Visitor) -> ResponseReturnValue:
     if isinstance(pending, Response):
         return pending
     decision, choice = parse_choice(request.form)
-    if decision != "refuse" and visitor.open_vault is None:
+    if decision not in _WITHOUT_KEYS and visitor.open_vault is None:
         return kept.page(kept.Reason.LOCKED)
     try:
         authorization().bind(pending, visitor)
@@ -95,17 +97,18 @@ def _decide(
     try:
         if decision == "refuse":
             return guards.see_other(authorization().refuse(pending, visitor, row, choice))
-        if decision != "allow":
-            return _consent_page(pending, visitor, notice, status=422)
-        if wrong := missing_confirmation(pending.ask, choice, request.form):
-            return _consent_page(pending, visitor, notice, *wrong, status=422)
-        return guards.see_other(authorization().allow(pending, visitor, row, choice))
+        if decision == "defer":
+            return _deferred_page(pending, visitor, row, choice, notice)
+        wrong = missing_confirmation(pending.ask, choice, request.form)
+        if decision == "allow" and not wrong:
+            return guards.see_other(authorization().allow(pending, visitor, row, choice))
     except ValidationFailedError as error:
         wrong = [Problem(each.field, words.issue(each)) for each in error.issues]
         return _consent_page(pending, visitor, notice, *wrong, status=422)
     except NoticeChangedError:
         changed = changes(_shown_before(choice), notice)
         return _consent_page(pending, visitor, notice, changed=changed, status=409)
+    return _consent_page(pending, visitor, notice, *wrong, status=422)
 
 
 def _ready(pending: Pending) -> Visitor | Response:
@@ -158,16 +161,33 @@ def _consent_page(
     # Chromium holds the redirect that answers this form against the page's policy (UI-6).
     security.allow_form_redirect(pending.redirect_uri)
     names = (*pending.ask.required, *pending.ask.optional)
+    records = wiring().records(visitor) if visitor.open_vault else None
+    locale = languages.current()
     return render_consent(
         notice,
         ask=pending.ask,
-        examples=examples_from(wiring().records(visitor), names) if visitor.open_vault else {},
+        examples=examples_from(records, names) if records else {},
+        entries=entries_from(records, notice, locale) if records else {},
         hidden=_address(),
         here=_here(),
         problems=problems,
         changed=changed,
         form=request.form if request.method == "POST" else None,
         status=status,
+    )
+
+
+def _deferred_page(
+    pending: Pending, visitor: Visitor, row: Request, choice: Choice, notice: dict[str, Any]
+) -> Response:
+    back = authorization().defer(pending, visitor, row, choice)
+    return pages.page(
+        "deferred.html",
+        organisation=notice["organisation"]["name"],
+        until=pending.expires_at,
+        again=_here(),
+        back=back,
+        here="/connections/history",
     )
 
 

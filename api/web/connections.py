@@ -15,8 +15,8 @@ from flask.typing import ResponseReturnValue
 from api.web import activity, flashes, guards, languages, pages
 from api.wiring import wiring
 from consent import connections, receipts
-from consent.connections import ConnectionView, RefusalView
-from pds.catalogue import CATALOGUE, Attribute, Cluster
+from consent.connections import ClosedView, ConnectionView
+from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening
 from pds.errors import ConflictError, NotFoundError
 from pds.sessions import Visitor
 from pds.text import matches
@@ -47,7 +47,7 @@ def current(visitor: Visitor) -> ResponseReturnValue:
         clusters=CATALOGUE.clusters.values(),
         orders=tuple(_ORDERS),
         clusters_of=clusters_of,
-        refusals=[],
+        closed=[],
         **_paged(found),
     )
 
@@ -60,17 +60,17 @@ def history(visitor: Visitor) -> ResponseReturnValue:
     now = services.clock.now()
     views = [view for view in _views(visitor, now) if not view.is_current]
     with services.uow.read() as session:
-        refused = connections.refusals(session, visitor.vault.bucket, visitor.vault.id)
+        closed = connections.closed(session, visitor.vault.bucket, visitor.vault.id)
     found = _filtered(views)
     return pages.page(
         "connections.html",
         tab="history",
-        total=len(views) + len(refused),
+        total=len(views) + len(closed),
         now=now,
         clusters=CATALOGUE.clusters.values(),
         orders=tuple(_ORDERS),
         clusters_of=clusters_of,
-        refusals=_filtered_refusals(refused),
+        closed=_filtered_closed(closed),
         **_paged(found),
     )
 
@@ -90,6 +90,11 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
         now=now,
         groups=clusters_of(view.attributes),
         denied=clusters_of(view.denied),
+        coarse=_coarse(view),
+        partial=[
+            (CATALOGUE.collection(name), which["which"], len(which.get("records", ())))
+            for name, which in view.instances.items()
+        ],
         receipts=issued,
         entries=activity.of_grants(visitor, view.grants, limit=_MOST_EVENTS),
         most_events=_MOST_EVENTS,
@@ -192,6 +197,11 @@ def clusters_of(names: Iterable[str]) -> list[tuple[Cluster, list[Attribute]]]:
     return list(CATALOGUE.clusters_of(known).items())
 
 
+def _coarse(view: ConnectionView) -> list[tuple[Attribute, Coarsening]]:
+    known = [CATALOGUE.attribute(name) for name in view.coarsenings if _is_known(name)]
+    return [(each, each.coarsenings[view.coarsenings[each.qualified_name]]) for each in known]
+
+
 def _views(visitor: Visitor, now: datetime) -> list[ConnectionView]:
     with wiring().uow.read() as session:
         return connections.of_vault(session, visitor.vault.bucket, visitor.vault.id, now=now)
@@ -218,14 +228,14 @@ def _filtered(views: Iterable[ConnectionView]) -> list[ConnectionView]:
     return sorted(found, key=order)
 
 
-def _filtered_refusals(views: Iterable[RefusalView]) -> list[RefusalView]:
+def _filtered_closed(views: Iterable[ClosedView]) -> list[ClosedView]:
     query, state = request.args.get("q", ""), request.args.get("state", "")
-    if request.args.get("cluster") or state not in ("", "refused"):
+    if request.args.get("cluster"):
         return []
-    return [view for view in views if _speaks_of(query, view)]
+    return [view for view in views if state in ("", view.state) and _speaks_of(query, view)]
 
 
-def _speaks_of(query: str, view: ConnectionView | RefusalView) -> bool:
+def _speaks_of(query: str, view: ConnectionView | ClosedView) -> bool:
     words = (view.organisation.name, view.title, view.purpose_text)
     return matches(query, " ".join(f"{each.az} {each.en}" for each in words))
 

@@ -6,11 +6,13 @@ masked values, which no hash covers and nobody else sees (CUX-7, P-28).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection as Names
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from flask import Response
 from werkzeug.datastructures import MultiDict
@@ -18,14 +20,27 @@ from werkzeug.datastructures import MultiDict
 from api.web import languages, pages, words
 from api.web.connections import clusters_of
 from api.web.pages import Problem
-from consent.agreements import Choice
-from consent.notices import Ask, notice_sha256
-from pds.catalogue import CATALOGUE, Attribute, Cluster, Sensitivity, mask
+from consent.asks import Ask
+from consent.choices import Choice
+from consent.notices import notice_sha256
+from consent.vocabulary import Instances
+from pds.catalogue import (
+    CATALOGUE,
+    Attribute,
+    Cluster,
+    Coarsening,
+    Collection,
+    Sensitivity,
+    mask,
+)
 from pds.errors import Issue
-from pds.records import RecordService
+from pds.records import Opened, RecordService
 
 _PAGE_RECORDS = 200
 _MOST_RECORDS = 2_000  # looked through for examples; beyond it, an item shows none
+_MOST_ENTRIES = 60  # that can be chosen one by one
+_RECORDS = "records."
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,9 @@ class Item:
     reason: str
     example: str | None
     is_ticked: bool
+    coarsened_to: Coarsening | None  # the form asked for; None: the value itself
+    coarsenings: Sequence[Coarsening]  # coarser forms that may be chosen instead
+    form: str | None  # what was chosen before, when the page is shown again
 
     @property
     def is_sensitive(self) -> bool:
@@ -54,11 +72,34 @@ class Item:
 Group = tuple[Cluster, list[Item]]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that can be chosen, by words that only its owner sees."""
+
+    id: UUID
+    text: str
+    is_ticked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A collection with many records, of which less than all may be shared (P-26).
+
+    `options` are those of the notice, the one asked for first; `which` is what was chosen before.
+    """
+
+    collection: Collection
+    options: Sequence[str]
+    entries: Sequence[Entry]
+    which: str | None
+
+
 def render_consent(
     notice: Mapping[str, Any],
     *,
     ask: Ask,
     examples: Mapping[str, str],
+    entries: Mapping[str, Mapping[UUID, str]],
     hidden: Mapping[str, str],
     here: str,
     problems: Iterable[Problem] = (),
@@ -72,6 +113,7 @@ def render_consent(
         notice: the document that is decided on; its hash travels in the form.
         ask: what it was built from.
         examples: masked values by attribute (`examples_from`).
+        entries: words for the records that can be chosen, by collection (`entries_from`).
         hidden: further hidden fields, such as the request's address.
         here: this page's own path, to come back to after a switch of language.
         problems: what was wrong with the form that was sent.
@@ -79,9 +121,9 @@ def render_consent(
         form: what was ticked before, when the page is shown again.
         status: of the answer.
     """
-    ticked = frozenset(form.getlist("attributes")) if form is not None else frozenset()
-    required = _groups(notice["required"], examples, frozenset())
-    optional = _groups(notice["optional"], examples, ticked)
+    form = form if form is not None else MultiDict()
+    required = _groups(notice["required"], examples, form)
+    optional = _groups(notice["optional"], examples, form)
     items = [item for _, group in (*required, *optional) for item in group]
     return pages.page(
         "consent.html",
@@ -96,8 +138,12 @@ def render_consent(
         any_missing=any(item.example is None for item in items),
         required_is_sensitive=any(item.is_sensitive for _, group in required for item in group),
         any_sensitive=any(item.is_sensitive for item in items),
-        confirmed=form is not None and "confirm_sensitive" in form,
-        duration=form.get("duration", "") if form is not None else "",
+        confirmed="confirm_sensitive" in form,
+        duration=form.get("duration", ""),
+        fetches_per_day=form.get("fetches_per_day", ""),
+        any_narrowing=any(item.coarsenings for item in items)
+        or any(len(options) > 1 for options in notice["instances"].values()),
+        several=_several(notice["instances"], entries, form),
         ranges=[(CATALOGUE.collection(name), at) for name, at in notice["data_from"].items()],
         changed=changed,
         problems=list(problems),
@@ -112,13 +158,24 @@ def render_cooling(notice_name: str, until: datetime, *, anyway: str, here: str)
 
 
 def parse_choice(form: MultiDict[str, str]) -> tuple[str, Choice]:
-    """Return the decision, `allow`, `refuse` or something else, and what was chosen."""
+    """Return the decision, `allow`, `refuse`, `defer` or something else, and what was chosen.
+
+    What cannot be read stands for something that was not offered.
+    """
     locale = form.get("locale", "")
     choice = Choice(
         notice_sha256=form.get("notice_sha256", ""),
         locale=locale if locale in languages.LOCALES else languages.current(),
         optional=frozenset(form.getlist("attributes")),
         duration=form.get("duration", ""),
+        fetches_per_day=_number(form.get("fetches_per_day", "")),
+        coarsenings=_named(form, "coarsen."),
+        instances=_named(form, "instances."),
+        records={
+            name.removeprefix(_RECORDS): frozenset(map(_id, form.getlist(name)))
+            for name in form
+            if name.startswith(_RECORDS)
+        },
     )
     return form.get("decision", ""), choice
 
@@ -152,6 +209,79 @@ def examples_from(records: RecordService, names: Iterable[str]) -> dict[str, str
     }
 
 
+def entries_from(
+    records: RecordService, notice: Mapping[str, Any], locale: str
+) -> dict[str, dict[UUID, str]]:
+    """Return words for each record that can be chosen, by collection.
+
+    Masked as the examples are, unless two would read the same. A collection with more records
+    than fit a list has none.
+    """
+    asked = {item["name"] for item in (*notice["required"], *notice["optional"])}
+    found: dict[str, dict[UUID, str]] = {}
+    for name, options in notice["instances"].items():
+        page, following = records.page(name, limit=_MOST_ENTRIES)
+        if Instances.CHOSEN.value in options and following is None:
+            collection = CATALOGUE.collection(name)
+            masked = {each.id: _words(collection, asked, each, locale) for each in page}
+            often = Counter(masked.values())
+            found[name] = {
+                each.id: masked[each.id]
+                if masked[each.id] and often[masked[each.id]] == 1
+                else collection.title(each.data, locale)
+                for each in page
+            }
+    return found
+
+
+def _words(collection: Collection, asked: Names[str], record: Opened, locale: str) -> str:
+    shown = [
+        mask(attribute, record.data[attribute.name])
+        for attribute in collection.attributes.values()
+        if attribute.qualified_name in asked and attribute.name in record.data
+    ]
+    label = record.data.get("label")
+    if shown and isinstance(label, str) and label in collection.companions["label"].options:
+        shown.append(collection.companions["label"].options[label].text(locale))
+    return ", ".join(shown)
+
+
+def _several(
+    offered: Mapping[str, list[str]],
+    entries: Mapping[str, Mapping[UUID, str]],
+    form: MultiDict[str, str],
+) -> list[Several]:
+    return [
+        Several(
+            CATALOGUE.collection(name),
+            [each for each in options if each != Instances.CHOSEN or entries.get(name)],
+            [
+                Entry(record_id, text, str(record_id) in form.getlist(f"{_RECORDS}{name}"))
+                for record_id, text in entries.get(name, {}).items()
+            ],
+            form.get(f"instances.{name}"),
+        )
+        for name, options in offered.items()
+    ]
+
+
+def _named(form: MultiDict[str, str], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): form[name] for name in form if name.startswith(prefix)}
+
+
+def _number(text: str) -> int | None:
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)
+
+
 def _examples(records: RecordService, collection: str, fields: set[str]) -> dict[str, str]:
     kind, found, after = CATALOGUE.collection(collection), dict[str, str](), 0
     for _ in range(0, _MOST_RECORDS, _PAGE_RECORDS):
@@ -168,21 +298,28 @@ def _examples(records: RecordService, collection: str, fields: set[str]) -> dict
 
 
 def _groups(
-    asked: Iterable[Mapping[str, str]], examples: Mapping[str, str], ticked: Names[str]
+    asked: Iterable[Mapping[str, Any]], examples: Mapping[str, str], form: MultiDict[str, str]
 ) -> list[Group]:
-    reasons = {item["name"]: item["reason"] for item in asked}
+    items = {item["name"]: item for item in asked}
     return [
-        (
-            cluster,
-            [
-                Item(
-                    each,
-                    reasons[each.qualified_name],
-                    examples.get(each.qualified_name),
-                    each.qualified_name in ticked,
-                )
-                for each in attributes
-            ],
-        )
-        for cluster, attributes in clusters_of(reasons)
+        (cluster, [_item(items[each.qualified_name], each, examples, form) for each in attributes])
+        for cluster, attributes in clusters_of(items)
     ]
+
+
+def _item(
+    asked: Mapping[str, Any],
+    attribute: Attribute,
+    examples: Mapping[str, str],
+    form: MultiDict[str, str],
+) -> Item:
+    name, coarser = attribute.qualified_name, attribute.coarsenings
+    return Item(
+        attribute,
+        asked["reason"],
+        examples.get(name),
+        name in form.getlist("attributes"),
+        coarser[asked["coarsened_to"]] if asked["coarsened_to"] else None,
+        [coarser[each] for each in asked["coarsenings"]],
+        form.get(f"coarsen.{name}"),
+    )

@@ -19,7 +19,9 @@ from consent.vocabulary import (
     DenialReason,
     EventName,
     ExclusionReason,
+    Instances,
     InvalidationReason,
+    RequestState,
     TerminationReason,
 )
 from pds.catalogue import CATALOGUE, Attribute, Wording
@@ -77,7 +79,10 @@ AGREEMENT_STATES: Mapping[AgreementState, State] = {
     AgreementState.FULFILLED: State(_l("Completed"), "circle-check", "quiet"),
     AgreementState.INVALIDATED: State(_l("Void"), "circle-x", "quiet"),
 }
-REFUSED = State(_l("Refused by you"), "circle-x", "quiet")
+CLOSED: Mapping[RequestState, State] = {
+    RequestState.REFUSED: State(_l("Refused by you"), "circle-x", "quiet"),
+    RequestState.DEFERRED: State(_l("Put aside by you"), "clock", "quiet"),
+}
 
 DELETION_STATES: Mapping[str, State] = {
     "due": State(_l("Deletion is due"), "clock", "info"),
@@ -93,6 +98,7 @@ RECEIPT_KINDS: Mapping[str, LazyString] = {
     "paused": _l("Sharing paused"),
     "resumed": _l("Sharing resumed"),
     "refused": _l("Request refused"),
+    "deferred": _l("Request put aside"),
     "withdrawn": _l("Consent withdrawn"),
     "expired": _l("Consent expired"),
     "terminated": _l("Agreement ended"),
@@ -142,6 +148,7 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.CONSENT_SHOWN: _l("A request was shown to you"),
     EventName.CONSENT_GIVEN: _l("You allowed a request"),
     EventName.CONSENT_REFUSED: _l("You refused a request"),
+    EventName.CONSENT_DEFERRED: _l("You put a request aside"),
     EventName.CONSENT_PAUSED: _l("You paused sharing"),
     EventName.CONSENT_RESUMED: _l("You resumed sharing"),
     EventName.CONSENT_WITHDRAWN: _l("You stopped sharing"),
@@ -199,10 +206,17 @@ CONSENT_TERMS: Mapping[str, LazyString] = {
     ConsentStatus.GIVEN: _l("Consent given"),
     ConsentStatus.PAUSED: _l("Sharing paused"),
     ConsentStatus.REFUSED: _l("Request refused"),
+    ConsentStatus.DEFERRED: _l("Request put aside"),
     ConsentStatus.WITHDRAWN: _l("Consent withdrawn"),
     ConsentStatus.REVOKED: _l("Agreement ended"),
     ConsentStatus.EXPIRED: _l("Consent expired"),
     ConsentStatus.INVALIDATED: _l("Agreement declared void"),
+}
+
+INSTANCES: Mapping[str, LazyString] = {
+    Instances.ALL: _l("all, also those that you add later"),
+    Instances.PRIMARY: _l("only the main one"),
+    Instances.CHOSEN: _l("only those that I tick"),
 }
 
 # Why a request stands out among those of its purpose; the ceilings themselves refuse it.
@@ -226,6 +240,8 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "login_taken": _l("This name is taken. Choose another one."),
     "login_malformed": _l("Use %(least)s to %(most)s characters."),
     "not_offered": _l("This was not offered; choose from the list."),
+    "nothing_chosen_here": _l("Tick at least one entry, or choose otherwise."),
+    "ticked_for_nothing": _l("Choose “only those that I tick”, or tick none."),
     "nothing_chosen": _l("Tick at least one item, or refuse."),
     "confirm_sensitive": _l(
         "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"

@@ -27,9 +27,9 @@ STRUCTURE = _terms(
 STATUSES = _terms(
     """
     ConsentGiven RenewedConsentGiven ConsentRefused ConsentWithdrawn ConsentExpired ConsentRevoked
-    ConsentInvalidated ConsentStatusInvalidForProcessing ContractActive ContractAmended
-    ContractRenewed ContractTemporarilySuspended ContractRejected ContractTerminated
-    ContractExpired ContractFulfilled
+    ConsentInvalidated ConsentRequestDeferred ConsentStatusInvalidForProcessing ContractOffered
+    ContractActive ContractAmended ContractRenewed ContractTemporarilySuspended ContractRejected
+    ContractTerminated ContractExpired ContractFulfilled
     """
 )
 LEGAL_BASES = _terms(

@@ -19,6 +19,7 @@ class ReceiptKind(StrEnum):
     PAUSED = "paused"
     RESUMED = "resumed"
     REFUSED = "refused"
+    DEFERRED = "deferred"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     TERMINATED = "terminated"
@@ -104,7 +105,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementCitation:
-    """The agreement version in question, by id and hash; a refused one has neither version."""
+    """The agreement version in question, by id and hash; null where there is none."""
 
     id: str | None
     version: int | None

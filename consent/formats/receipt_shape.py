@@ -35,6 +35,7 @@ STATUS_TERMS: Mapping[ReceiptKind, tuple[str, str]] = {
     ),
     ReceiptKind.RESUMED: ("dpv:ConsentGiven", "dpv:ContractActive"),
     ReceiptKind.REFUSED: ("dpv:ConsentRefused", "dpv:ContractRejected"),
+    ReceiptKind.DEFERRED: ("dpv:ConsentRequestDeferred", "dpv:ContractOffered"),
     ReceiptKind.WITHDRAWN: ("dpv:ConsentWithdrawn", "dpv:ContractTerminated"),
     ReceiptKind.EXPIRED: ("dpv:ConsentExpired", "dpv:ContractExpired"),
     ReceiptKind.TERMINATED: ("dpv:ConsentRevoked", "dpv:ContractTerminated"),

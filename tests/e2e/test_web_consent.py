@@ -89,7 +89,7 @@ def test_no_optional_item_is_ticked_and_no_duration_chosen(hers, ask):
     assert form.checkboxes["attributes"] == ["contact.phone", "addresses.locality"]
     assert form.ticked == 0
     assert "duration" not in form.fields
-    assert page.text.count('type="radio"') == 4
+    assert page.text.count('name="duration"') == 4
 
 
 def test_a_link_cannot_tick_anything(hers, ask):

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from api.oauth.authorization import AuthorizationPageError
 from api.oauth.models import Token
 from consent import connections, organisations
-from consent.agreements import Choice
+from consent.choices import Choice
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
 from consent.models import (

@@ -16,7 +16,7 @@ from api.app import create_app
 from api.oauth import clients
 from api.wiring import EXTENSION, wire
 from consent import notices, organisations
-from consent.agreements import Choice
+from consent.choices import Choice
 from consent.clauses import CURRENT
 from consent.formats import jws
 from consent.template_format import TYPE, VERSION
@@ -271,10 +271,10 @@ class World:
             )
         return pending, request, notices.notice_sha256(notice)
 
-    def allow(self, person, opened, *, optional=(), duration="P30D", visitor=None):
+    def allow(self, person, opened, *, optional=(), duration="P30D", visitor=None, **chosen):
         """Allow, and return what the browser brings back; `visitor` may be one seen earlier."""
         pending, request, shown = opened
-        choice = Choice(shown, "en", frozenset(optional), duration)
+        choice = Choice(shown, "en", frozenset(optional), duration, **chosen)
         visitor = visitor or person.visitor
         with self.app.test_request_context():
             location = self.services.authorization.allow(pending, visitor, request, choice)
@@ -289,12 +289,25 @@ class World:
             )
         return Callback.of(location)
 
-    def connect(self, person, organisation, template, *, optional=(), duration="P30D", ask=None):
-        """Play the whole flow: push, decide, redeem; `ask` has further members of the request."""
+    def defer(self, person, opened):
+        """Put the request aside; returns the way back to the client."""
+        pending, request, shown = opened
+        with self.app.test_request_context():
+            return self.services.authorization.defer(
+                pending, person.visitor, request, Choice(shown, "en")
+            )
+
+    def connect(
+        self, person, organisation, template, *, optional=(), duration="P30D", ask=None, **chosen
+    ):
+        """Play the whole flow: push, decide, redeem.
+
+        `ask` has further members of the request, `chosen` of the person's choice.
+        """
         details = organisation.details(template, duration=duration, **(ask or {}))
         request_uri, verifier = self.push(organisation, details)
         opened = self.open_request(person, organisation, request_uri)
-        callback = self.allow(person, opened, optional=optional, duration=duration)
+        callback = self.allow(person, opened, optional=optional, duration=duration, **chosen)
         answer = organisation.client.redeem(callback["code"], verifier)
         assert answer.status_code == 200, answer.text
         body = answer.json()

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from consent import notices
+from consent.asks import Ask
 from consent.formats import canonical
 from consent.models import Organisation
-from consent.notices import Ask
 from consent.templates import Template, check
 from pds.errors import NotFoundError, ValidationFailedError
 from tests.support.world import template_document, wording

@@ -1,0 +1,23 @@
+"""What an organisation asks for, as it was pushed and found valid (P-27)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from consent.templates import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A client's request under a template."""
+
+    client_id: UUID
+    client_name: str
+    redirect_uri: str
+    template: Template
+    actions: tuple[str, ...]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    duration: str
+    flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to
