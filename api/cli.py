@@ -348,7 +348,7 @@ def check_config(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's
     settings = settings_module.load(folder)
     sections = {
         section: {name: _masked(name, value) for name, value in asdict(found).items()}
-        for section in ("server", "database", "vault", "oauth", "log")
+        for section in ("server", "database", "vault", "oauth", "log", "mail")
         for found in [getattr(settings, section)]
     }
     if as_json:

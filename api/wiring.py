@@ -34,6 +34,7 @@ from pds.errors import VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
 from pds.instance import InstanceKeys
+from pds.notice_addresses import NoticeAddressService
 from pds.records import RecordService
 from pds.sessions import SessionService, Visitor
 from pds.settings import Settings
@@ -55,6 +56,7 @@ class Wiring:
     sink: VaultLog
     accounts: AccountService
     sessions: SessionService
+    notice_addresses: NoticeAddressService
     agreements: AgreementService
     endings: EndingService
     pauses: PauseService
@@ -132,6 +134,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         sink=sink,
         accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
+        notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
         agreements=agreements,
         endings=endings,
         pauses=PauseService(store, clock, acts),

@@ -2,6 +2,7 @@
 
     place what was logged into the tree, sign it            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
+    send letters that are due (`api.letters.postman`)       every 5 s
     end agreements whose time has come                      every 10 s
     end agreements of suspended organisations               every 10 s
     tell organisations of what they owe and is overdue      every 10 s
@@ -25,12 +26,14 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from api.letters.postman import Postman
 from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
 from consent import idempotency, obligations, organisations
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
+from pds import letters
 from pds import sweeping as vault_sweeping
 from pds.ids import random_uuid
 
@@ -38,6 +41,7 @@ T = TypeVar("T")
 
 LEASE = timedelta(seconds=10)
 RENEW_SECONDS = 3.0
+LETTERS_SECONDS = 5.0
 EXPIRY_SECONDS = 10.0
 EXPIRY_BATCH = 100
 SWEEP_SECONDS = 30.0
@@ -75,11 +79,13 @@ class Worker:
         interval = wiring.settings.log.interval_ms / 1000
         self._interval = interval
         self._courier = Courier(wiring)
+        self._postman = Postman(wiring)
         self._lease = _Task("lease", 0.0, self._take_lease)
         self._tasks = [
             _Task("log", interval, self._integrate),
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
+            _Task("letters", LETTERS_SECONDS, self._send_letters),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
             _Task("standing", EXPIRY_SECONDS, self._end_excluded),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
@@ -99,6 +105,7 @@ class Worker:
             self._thread.join()
             self._thread = None
         self._courier.stop()
+        self._postman.stop()
         self._attempt(_Task("release", 0.0, self._release))
 
     def turn(self) -> None:
@@ -186,6 +193,10 @@ class Worker:
         self._courier.take(lambda job: self._under_lease(epoch, job))
         return False
 
+    def _send_letters(self, epoch: int) -> bool:
+        self._postman.take(lambda job: self._under_lease(epoch, job))
+        return False
+
     def _expire(self, epoch: int) -> bool:
         wiring = self._wiring
 
@@ -239,6 +250,7 @@ def sweep(wiring: Wiring) -> None:
                 refusals.sweep,
                 deliveries.sweep,
                 idempotency.sweep,
+                letters.sweep,
             )
         )
 

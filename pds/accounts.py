@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from pds import passphrases
+from pds import letters, passphrases
 from pds.catalogue import CATALOGUE
 from pds.clock import Clock
 from pds.crypto import passphrase as stretching
@@ -40,6 +40,7 @@ from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory, VaultId, new_bucket
 from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper, new_key
+from pds.letters import LetterKind
 from pds.models import Account, CollectionKey, LoginName, Vault, VaultKey
 from pds.settings import VaultSettings
 from pds.store import Store
@@ -87,9 +88,7 @@ class AccountService:
     sink: EventSink
     slots: threading.Semaphore
 
-    def sign_up(
-        self, login: str, passphrase: str, *, locale: str, notice_address: str | None = None
-    ) -> NewVault:
+    def sign_up(self, login: str, passphrase: str, *, locale: str) -> NewVault:
         """Make a vault with all its keys.
 
         Raises:
@@ -130,8 +129,6 @@ class AccountService:
                     bucket=bucket,
                     vault_id=vault_id,
                     login_box=self._seal_at_rest(login, vault_id, b"login"),
-                    notice_box=notice_address
-                    and self._seal_at_rest(notice_address, vault_id, b"notice"),
                     passphrase_verifier=by_passphrase.verifier,
                     passphrase_salt=salt,
                     argon2=parameters.encoded(),
@@ -139,6 +136,7 @@ class AccountService:
                     recovery_verifier=by_code.verifier,
                     locale=locale,
                     theme="auto",
+                    muted=[],
                 )
             )
             made.insert(session, vault, now)
@@ -214,7 +212,7 @@ class AccountService:
             self._log_failure(account)
             raise WrongSecretError
         entrance = self._entrance(account, by_code, "recovery")
-        new_code = self._replace_credentials(entrance, new_passphrase)
+        new_code = self._replace_credentials(entrance, new_passphrase, LetterKind.RECOVERY)
         self._forget_attempts(login)
         return entrance, new_code
 
@@ -227,7 +225,7 @@ class AccountService:
         issue = passphrases.judge(new_passphrase)
         if issue:
             raise ValidationFailedError([issue])
-        return self._replace_credentials(entrance, new_passphrase)
+        return self._replace_credentials(entrance, new_passphrase, LetterKind.CREDENTIALS)
 
     def login_name(self, account: Account) -> str:
         """Return the login name as it was typed at sign-up."""
@@ -278,7 +276,7 @@ class AccountService:
         wrapped, blob = wraps[0]
         return Entrance(vault, audit, vault.unwrap(unlock.kek, blob, by=by, wrapped=wrapped))
 
-    def _replace_credentials(self, entrance: Entrance, passphrase: str) -> str:
+    def _replace_credentials(self, entrance: Entrance, passphrase: str, told: LetterKind) -> str:
         vault, now = entrance.keys, self.clock.now()
         salt, parameters = stretching.new_salt(), self._parameters()
         version = self.keys.pepper_version
@@ -303,6 +301,7 @@ class AccountService:
                 )
             )
             self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))
+            letters.queue(session, vault.bucket, vault.vault_id, told, now=now)
 
         self.store.write(job)
         return code

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, LargeBinary, Uuid
+from sqlalchemy.types import JSON, BigInteger, LargeBinary, Uuid
 
 from pds.db import Base, UTCDateTime
 
@@ -46,6 +46,10 @@ class Account(Base):
     vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     login_box: Mapped[bytes] = mapped_column(LargeBinary)  # login name, sealed under *at-rest*
     notice_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: no notice address given
+    notice_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not confirmed
+    notice_nonce: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # of the code sent to it
+    notice_asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # when that was
+    muted: Mapped[list[str]] = mapped_column(JSON)  # kinds of letters that they do not want
     passphrase_verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
     passphrase_salt: Mapped[bytes] = mapped_column(LargeBinary(16))
     argon2: Mapped[str] = mapped_column(String(64))
@@ -53,6 +57,29 @@ class Account(Base):
     recovery_verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
     locale: Mapped[str] = mapped_column(String(8))
     theme: Mapped[str] = mapped_column(String(8))  # auto, light or dark
+
+
+class Letter(Base):
+    """An e-mail that waits to be sent, or was: to whom and why, never an address or a value."""
+
+    __tablename__ = "letters"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'sent', 'dropped')", name="state_known"),
+        Index(None, "state", "due_at"),
+        Index(None, "vault_id", "sent_at"),
+        Index(None, "created_at"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    kind: Mapped[str] = mapped_column(String(16))  # pds.letters.LetterKind
+    about: Mapped[dict[str, str]] = mapped_column(JSON)  # ids and days
+    to_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: the account's address
+    state: Mapped[str] = mapped_column(String(16))
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    tries: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class KeyWrap(Base):

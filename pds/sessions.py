@@ -15,14 +15,18 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from pds import letters
 from pds.accounts import Entrance, audit_public_key
 from pds.clock import Clock
+from pds.crypto import labels
+from pds.crypto.labels import derive
 from pds.crypto.secrets import TokenSecret, mint
 from pds.errors import DecryptionError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory, VaultId
 from pds.instance import InstanceKeys
 from pds.keys import OpenVault, VaultKeys, Wrapped, Wrapper
+from pds.letters import LetterKind
 from pds.models import Account, SignIn, Unlock, Vault
 from pds.settings import VaultSettings
 from pds.store import Store
@@ -56,8 +60,17 @@ class SessionService:
     settings: VaultSettings
     sink: EventSink
 
-    def sign_in(self, entrance: Entrance) -> tuple[TokenSecret, TokenSecret]:
+    def device_mark(self, vault_id: UUID) -> str:
+        """Return what a browser keeps in which somebody signed in to a vault; it opens nothing."""
+        made = derive(self.keys.at_rest, labels.DEVICE_MARK, vault_id.bytes, length=16)
+        return made.hex()
+
+    def sign_in(
+        self, entrance: Entrance, *, is_known_device: bool = True
+    ) -> tuple[TokenSecret, TokenSecret]:
         """Start a session for someone who just gave their passphrase: signed in and unlocked.
+
+        A device that is not known is told of by e-mail.
 
         Returns the secrets of the `s` and `u` cookies; ids are new each time (SEC-S16).
         """
@@ -77,6 +90,9 @@ class SessionService:
                 )
             )
             job(session)
+            if not is_known_device:
+                vault = entrance.keys
+                letters.queue(session, vault.bucket, vault.vault_id, LetterKind.SIGN_IN, now=now)
 
         self.store.write(start)
         return signed_in, unlocked

@@ -76,7 +76,21 @@ class LogSettings:
     interval_ms: int = 500  # between two runs of the integrator
 
 
-_Section = ServerSettings | DatabaseSettings | VaultSettings | OAuthSettings | LogSettings
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """How letters leave; without a host none do, but on an insecure loopback, to files."""
+
+    host: str = ""
+    port: int = 587
+    tls: str = "starttls"  # starttls, tls (from the first byte) or none (loopback only)
+    sender: str = ""  # address in `From`
+    username: str = ""
+    password_file: str = ""  # mode 0600; read at each connection
+
+
+_Section = (
+    ServerSettings | DatabaseSettings | VaultSettings | OAuthSettings | LogSettings | MailSettings
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,7 @@ class Settings:
     vault: VaultSettings = field(default_factory=VaultSettings)
     oauth: OAuthSettings = field(default_factory=OAuthSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
 
     @property
     def database_url(self) -> str:
@@ -194,6 +209,7 @@ def _check(settings: Settings) -> None:
             "server.issuer must be an https URL; for a trial on this machine only, set"
             " server.insecure_loopback = true"
         )
+    _check_mail(settings.mail)
     # What is out of these bounds is refused at every sign-in (TAK-17): a vault that was made with
     # it would never open.
     for name, value, least, most in (
@@ -209,6 +225,15 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("oauth.request_seconds must be below 600")
     if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
         raise ConfigurationError("oauth.code_seconds must be at most 60")
+
+
+def _check_mail(mail: MailSettings) -> None:
+    if not mail.host:
+        return
+    if "@" not in mail.sender:
+        raise ConfigurationError("mail.sender must be the address that letters come from")
+    if mail.tls not in ("starttls", "tls") and not (mail.tls == "none" and _is_loopback(mail.host)):
+        raise ConfigurationError("mail.tls must be starttls or tls; none for 127.0.0.1 only")
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ from api.web import (
     help,  # noqa: A004 - a page's name, used as a module only
     imports,
     languages,
+    letter_settings,
     pages,
     preferences,
     reference,
@@ -40,6 +41,7 @@ _MODULES = (
     connections,
     activity,
     preferences,
+    letter_settings,
     documents,
     authorize,
     help,

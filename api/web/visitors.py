@@ -12,6 +12,8 @@ from pds.crypto.secrets import TokenSecret, parse
 from pds.errors import VaultLockedError
 from pds.sessions import Visitor
 
+_MOST_MARKS = 5  # people who signed in with one browser
+
 
 def current() -> Visitor | None:
     """Return the signed-in person, or None; asked once in a request."""
@@ -26,7 +28,10 @@ def start(entrance: Entrance) -> Housekeeping:
     services, before = wiring(), current()
     if before is not None:
         services.sessions.sign_out(before.vault.id, before.sign_in)
-    signed, opened = services.sessions.sign_in(entrance)
+    marks, mark = cookies.read("d").split("."), services.sessions.device_mark(entrance.ref.id)
+    signed, opened = services.sessions.sign_in(entrance, is_known_device=mark in marks)
+    kept = [mark, *(one for one in marks if one != mark)][:_MOST_MARKS]
+    cookies.put("d", ".".join(kept).rstrip("."), max_age_seconds=cookies.A_YEAR)
     cookies.put("s", signed.text(), max_age_seconds=services.settings.vault.sign_in_seconds)
     return _open(signed, opened)
 

@@ -26,6 +26,7 @@ from consent.vocabulary import (
 )
 from pds.catalogue import CATALOGUE, Attribute, Wording
 from pds.errors import Issue
+from pds.letters import LetterKind
 
 _DAYS_OF_A_YEAR = 365
 
@@ -67,7 +68,19 @@ NOTES: Mapping[str, Note] = {
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
     "preferences": Note(_l("Your choices are saved.")),
+    "address-given": Note(_l("A letter is on its way. Open the link in it to confirm."), "info"),
+    "address-taken-away": Note(_l("You get no letters any more."), "info"),
+    "address-confirmed": Note(_l("Your address is confirmed.")),
     "cancelled": Note(_l("The import is cancelled. What was already imported stays."), "info"),
+}
+
+LETTERS: Mapping[LetterKind, LazyString] = {
+    LetterKind.REQUEST: _l("A request waits for my decision"),
+    LetterKind.CHANGE: _l("A connection changed, or an organisation ended it"),
+    LetterKind.WITHDRAWN: _l("I stopped sharing"),
+    LetterKind.EXPIRY: _l("A connection ends soon"),
+    LetterKind.OVERDUE: _l("A deletion is overdue"),
+    LetterKind.DORMANT: _l("An organisation reads again after a long time"),
 }
 
 AGREEMENT_STATES: Mapping[AgreementState, State] = {
@@ -136,6 +149,7 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlocked": _l("The vault was unlocked"),
     "vault.unlock_failed": _l("Someone tried to open the vault with a wrong passphrase or code"),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
+    "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),
     "records.imported": _l("Part of a file was imported"),
@@ -250,6 +264,8 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "wrong_secret": _l("The name or the passphrase is not right."),
     "wrong_passphrase": _l("The passphrase is not right."),
     "wrong_code": _l("The name or the recovery code is not right."),
+    "wrong_notice_code": _l("The code is not right, or older than a day. Save the address again."),
+    "malformed_address": _l("This is not an e-mail address."),
     "file_missing": _l("Choose a file."),
     "format_unknown": _l("This kind of file is not known here. Choose a vCard or an OFX file."),
     "file_too_large": _l("The file is too large. At most %(most)s MB fit."),

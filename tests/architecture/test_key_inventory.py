@@ -36,6 +36,8 @@ INVENTORY = {
     "INSTANCE_LOGIN_TAG": b"pds/1/instance/login-tag",
     "INSTANCE_SOURCE": b"pds/1/instance/source",
     "VAULT_STAGING": b"pds/1/vault/staging",
+    "NOTICE_CODE": b"pds/1/notice/code",
+    "DEVICE_MARK": b"pds/1/device/mark",
     "WEBHOOK_SIGNING": b"pds/1/webhook/ed25519",
 }
 # HPKE's `info` for the private part of an event: RFC 9180 derives with it, not `labels.derive`.

@@ -54,7 +54,7 @@ def emails(person):
 
 def test_sign_up_makes_a_vault_with_all_its_keys_under_two_ways_in(world, accounts):
     """D2, TAK-11."""
-    made = accounts.sign_up("leyla", PASSPHRASE, locale="az", notice_address="l@example.com")
+    made = accounts.sign_up("leyla", PASSPHRASE, locale="az")
 
     (vault,) = rows(world, Vault)
     assert vault.id == made.vault_id
@@ -67,14 +67,13 @@ def test_sign_up_makes_a_vault_with_all_its_keys_under_two_ways_in(world, accoun
     assert events(world) == ["vault.created"]
 
 
-def test_login_name_and_notice_address_are_sealed(world, accounts):
+def test_the_login_name_is_sealed(world, accounts):
     """P-19: sign-in looks up a keyed tag."""
-    accounts.sign_up("leyla", PASSPHRASE, locale="az", notice_address="l@example.com")
+    accounts.sign_up("leyla", PASSPHRASE, locale="az")
 
     (account,), (name,) = rows(world, Account), rows(world, LoginName)
-    for stored in (account.login_box, account.notice_box, name.tag):
+    for stored in (account.login_box, name.tag):
         assert b"leyla" not in stored
-        assert b"example" not in stored
     assert accounts.login_name(account) == "leyla"
 
 

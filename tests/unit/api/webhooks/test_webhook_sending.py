@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
 import ssl
 import threading
@@ -10,13 +9,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.webhooks.addresses import Target, parse
 from api.webhooks.sending import Sender
 from consent.webhooks.deliveries import Outcome
+from tests.support.certificates import certificate_for
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -189,32 +186,8 @@ def test_the_name_is_asked_for_once_and_the_address_kept():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """Give a certificate that nobody vouches for, for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(dt.datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(dt.datetime.now(UTC) + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("receiver.example")]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "receiver.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + built.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    """Give a certificate that nobody vouches for."""
+    return certificate_for("receiver.example", tmp_path_factory.mktemp("tls") / "receiver.pem")
 
 
 def server_side(certificate):

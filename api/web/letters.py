@@ -1,0 +1,192 @@
+"""The words of letters to people, in both languages, as text and as simple HTML.
+
+A letter says that something happened, with whom, and where to look; never what was shared. It is
+written outside of any request, so it takes its language from the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+from urllib.parse import urlsplit
+
+from babel import dates
+from babel.support import NullTranslations, Translations
+from jinja2 import Environment, FileSystemLoader
+
+from api.web.languages import TRANSLATIONS
+from pds.letters import SECURITY, LetterKind, Waiting
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(TRANSLATIONS.parent / "templates"), autoescape=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What one kind of letter says."""
+
+    subject: str
+    text: str
+    label: str  # of the link
+    path: str  # where it leads
+
+
+def _l(message: str) -> str:
+    """Mark a sentence for the catalogue; it is translated when a letter is written."""
+    return message
+
+
+_LASTING = _l("This letter is about the safety of your vault, so it cannot be switched off.")
+_CHOSEN = _l("You choose which letters you get in the settings of your vault.")
+_LOOK, _SETTINGS = _l("Look at it in your vault"), _l("Open the settings")
+_WORDS: Mapping[LetterKind, _Words] = {
+    LetterKind.REQUEST: _Words(
+        _l("A request waits for you"),
+        _l("%(organisation)s asks you to share data. Nothing is shared until you decide."),
+        _LOOK,
+        "/connections",
+    ),
+    LetterKind.CHANGE: _Words(
+        _l("A connection has changed"),
+        _l("Your connection with %(organisation)s has changed."),
+        _LOOK,
+        "/connections",
+    ),
+    LetterKind.WITHDRAWN: _Words(
+        _l("You stopped sharing"),
+        _l("You stopped sharing with %(organisation)s. It can read nothing any more."),
+        _LOOK,
+        "/connections",
+    ),
+    LetterKind.EXPIRY: _Words(
+        _l("A connection ends soon"),
+        _l(
+            "Your connection with %(organisation)s ends on %(day)s. If you do nothing, sharing"
+            " stops by itself."
+        ),
+        _LOOK,
+        "/connections",
+    ),
+    LetterKind.OVERDUE: _Words(
+        _l("A deletion is overdue"),
+        _l("%(organisation)s had to delete your data by %(day)s and has not confirmed that."),
+        _LOOK,
+        "/connections",
+    ),
+    LetterKind.DORMANT: _Words(
+        _l("An organisation reads again"),
+        _l(
+            "%(organisation)s had not read your data for a long time, and has read it now. If you"
+            " do not expect that, stop sharing."
+        ),
+        _LOOK,
+        "/activity",
+    ),
+    LetterKind.SIGN_IN: _Words(
+        _l("A new device signed in"),
+        _l(
+            "Somebody signed in to your vault, on a device that was not used before. If it was not"
+            " you, change your passphrase now."
+        ),
+        _SETTINGS,
+        "/settings",
+    ),
+    LetterKind.CREDENTIALS: _Words(
+        _l("Your passphrase was changed"),
+        _l(
+            "Your passphrase and your recovery code were changed. If it was not you, turn to the"
+            " operator."
+        ),
+        _SETTINGS,
+        "/settings",
+    ),
+    LetterKind.RECOVERY: _Words(
+        _l("Your recovery code was used"),
+        _l(
+            "Your vault was opened with the recovery code, and a new passphrase was set. If it was"
+            " not you, turn to the operator."
+        ),
+        _SETTINGS,
+        "/settings",
+    ),
+    LetterKind.ADDRESS: _Words(
+        _l("Letters no longer come here"),
+        _l(
+            "The address for letters about your vault was changed, and this one is no longer it. If"
+            " it was not you, change your passphrase now."
+        ),
+        _SETTINGS,
+        "/settings/letters",
+    ),
+    LetterKind.CONFIRM: _Words(
+        _l("Confirm your address"),
+        _l(
+            "This address was given for letters about a vault. To confirm it, open the link, signed"
+            " in, within 24 hours. If it was not you, do nothing."
+        ),
+        _l("Confirm"),
+        "/settings/letters/confirm?code=%(code)s",
+    ),
+}
+
+
+def write(
+    letter: Waiting,
+    *,
+    to: str,
+    sender: str,
+    locale: str,
+    issuer: str,
+    organisation: str = "",
+    code: str = "",
+) -> EmailMessage:
+    """Write a letter.
+
+    Args:
+        letter: what it tells of, and when that was.
+        to: address.
+        sender: address.
+        locale: `az` or `en`.
+        issuer: public base URL of the server, which links begin with.
+        organisation: name, in the letter's language; empty for what is about none.
+        code: to confirm an address with.
+    """
+    translate = _translations(locale).gettext
+    day = _day(letter.about.get("day", ""), locale)
+    found = _WORDS[letter.kind]
+    text = translate(found.text) % {"organisation": organisation, "day": day}
+    words = _Words(translate(found.subject), text, translate(found.label), found.path)
+    footer = translate(_LASTING if letter.kind in SECURITY else _CHOSEN)
+    link = issuer + words.path % {"code": code}
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = words.subject
+    message["Date"] = format_datetime(letter.created_at)
+    message["Message-ID"] = f"<{letter.id.hex}@{urlsplit(issuer).hostname}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic answers
+    if letter.kind not in SECURITY:
+        message["List-Unsubscribe"] = f"<{issuer}/settings/letters>"  # RFC 2369
+    message.set_content(f"{words.text}\n\n{words.label}: {link}\n\n-- \n{footer}\n")
+    html = _TEMPLATES.get_template("letter.html").render(
+        words=words, link=link, footer=footer, locale=locale
+    )
+    message.add_alternative(html, subtype="html")
+    return message
+
+
+def _day(text: str, locale: str) -> str:
+    if not text:
+        return ""
+    return str(dates.format_date(date.fromisoformat(text), "d MMMM yyyy", locale=locale))
+
+
+@cache
+def _translations(locale: str) -> NullTranslations:
+    return Translations.load(str(TRANSLATIONS), [locale])
