@@ -201,7 +201,7 @@ class Worker:
         wiring = self._wiring
 
         def job(session: Session) -> int:
-            return wiring.endings.expire_due(session, now=wiring.clock.now(), limit=EXPIRY_BATCH)
+            return wiring.endings.end_due(session, now=wiring.clock.now(), limit=EXPIRY_BATCH)
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
 

@@ -38,6 +38,7 @@ from consent.policy import Terms
 from consent.receipts import ReceiptIssuer, Subject, status
 from consent.record_names import RecordNames
 from consent.vocabulary import (
+    AccessMode,
     Action,
     Actor,
     AgreementState,
@@ -372,6 +373,7 @@ class AgreementService:
             "coarsenings": dict(agreed.coarsenings),
             "instances": RecordNames(keys.key).instances(agreed.primary, agreed.chosen),
             "data_from": notice["data_from"],
+            "access": notice["access"]["mode"],
             "fetches_per_day": agreed.fetches_per_day,
             "duration": agreed.duration,
             "starts_at": rfc3339(starts_at),
@@ -388,6 +390,7 @@ class AgreementService:
             denied=frozenset(agreed.denied),
             starts_at=starts_at,
             expires_at=expires_at,
+            access=AccessMode(notice["access"]["mode"]),
             fetches_per_day=agreed.fetches_per_day,
             coarsenings=agreed.coarsenings,
             data_from=notice["data_from"],
@@ -524,6 +527,7 @@ class AgreementService:
             seq=1,
             fetch_day=0,
             fetches_today=0,
+            fetched_at=None,
             terms_box=draft.terms_box,
             terms_sha256=draft.terms_sha256,
             last_read_at=None,

@@ -86,6 +86,7 @@ class ConnectionView:
     instances: Mapping[str, Mapping[str, Any]]  # which records, where not all are shared
     data_from: Mapping[str, str]
     duration: str
+    access: str
     fetches_per_day: int
     retention: Wording
     retention_after_end: str
@@ -288,6 +289,7 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         instances=document.get("instances", {}),
         data_from=dict(document["data_from"]),
         duration=document["duration"],
+        access=terms["access"]["mode"],
         fetches_per_day=int(document["fetches_per_day"]),
         retention=Wording(**terms["retention"]["text"]),
         retention_after_end=terms["retention"]["after_end"],

@@ -8,12 +8,12 @@ nothing, and none opens again what has ended (CM-6).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
 from consent import durations, grants, notices, organisations
@@ -137,20 +137,35 @@ class EndingService:
         )
         reason = ExclusionReason[standing.upper()]
         deed = Deed(act=Act.EXCLUDE, actor=Actor.OPERATOR, at=now, reason=reason)
-        return self._end_each(session, session.execute(query).all(), lambda _: deed)
+        found = session.execute(query).all()
+        return self._end_each(session, ((bucket, each, deed) for bucket, each in found))
 
-    def expire_due(self, session: Session, *, now: datetime, limit: int = 100) -> int:
-        """End agreements whose time has come; returns how many. For the worker's write jobs."""
+    def end_due(self, session: Session, *, now: datetime, limit: int = 100) -> int:
+        """End agreements whose time has come; returns how many. For the worker's write jobs.
+
+        One whose access was to be had once, and was, is fulfilled; the others expire (P-10).
+        """
+        was_fetched = exists().where(
+            Grant.bucket == Agreement.bucket,
+            Grant.agreement_id == Agreement.id,
+            Grant.fetched_at.is_not(None),
+        )
         query = (
-            select(Agreement.bucket, Agreement.id)
+            select(Agreement.bucket, Agreement.id, was_fetched)
             .where(
                 Agreement.state.in_([AgreementState.ACTIVE, AgreementState.SUSPENDED]),
                 Agreement.expires_at <= now,
             )
             .limit(limit)
         )
-        deed = Deed(act=Act.EXPIRE, actor=Actor.CLOCK, at=now)
-        return self._end_each(session, session.execute(query).all(), lambda _: deed)
+        due = [
+            (bucket, agreement_id, Act.FULFIL if fetched else Act.EXPIRE)
+            for bucket, agreement_id, fetched in session.execute(query)
+        ]
+        return self._end_each(
+            session,
+            ((bucket, each, Deed(act=act, actor=Actor.CLOCK, at=now)) for bucket, each, act in due),
+        )
 
     def replace(self, session: Session, bucket: int, agreement_id: UUID, *, now: datetime) -> bool:
         """End an agreement that a new one takes the place of; tell whether it still lived."""
@@ -173,21 +188,16 @@ class EndingService:
 
         return self.store.write(job)
 
-    def _end_each(
-        self,
-        session: Session,
-        found: Iterable[Row[int, UUID]],
-        deed_for: Callable[[Agreement], Deed],
-    ) -> int:
+    def _end_each(self, session: Session, due: Iterable[tuple[int, UUID, Deed]]) -> int:
         """End agreements one by one; returns how many ended."""
         ended = 0
-        for bucket, agreement_id in found:
+        for bucket, agreement_id, deed in due:
             agreement = lock_agreement(session, bucket, agreement_id, skip_locked=True)
             if agreement is None:
                 continue
             try:
                 with session.begin_nested():
-                    ended += self._end(session, agreement, deed_for(agreement))
+                    ended += self._end(session, agreement, deed)
             except (PDSError, FormatError) as exc:
                 # One broken agreement must not keep the others from ending; it opens nothing
                 # meanwhile, since every read looks at the clock and at the standing.

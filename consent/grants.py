@@ -24,7 +24,7 @@ from consent.formats import canonical
 from consent.limits import Extent
 from consent.models import Grant
 from consent.policy import Terms
-from consent.vocabulary import LIVE_GRANT_STATES, Action, GrantState
+from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, Action, GrantState
 from pds.clock import from_rfc3339, rfc3339
 from pds.crypto.deposit import collection_public_key
 from pds.crypto.labels import GRANT_AUDIT, GRANT_DEPOSITS, GRANT_TERMS, derive
@@ -266,6 +266,7 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "denied": [*sorted(terms.denied)],
         "starts_at": rfc3339(terms.starts_at),
         "expires_at": rfc3339(terms.expires_at),
+        "access": terms.access.value,
         "fetches_per_day": terms.fetches_per_day,
         "coarsenings": dict(terms.coarsenings),
         "data_from": dict(terms.data_from),
@@ -302,6 +303,8 @@ def read_terms(text: bytes) -> Terms:
             denied=frozenset(_list(document["denied"])),
             starts_at=from_rfc3339(str(document["starts_at"])),
             expires_at=from_rfc3339(str(document["expires_at"])),
+            # Terms that were sealed before there was `once` do not say: none of them was.
+            access=AccessMode(str(document.get("access", AccessMode.PERIODIC.value))),
             fetches_per_day=int(str(document["fetches_per_day"])),
             coarsenings=_map(document["coarsenings"]),
             data_from=_map(document["data_from"]),

@@ -166,12 +166,13 @@ class Grant(Base):
     __tablename__ = "grants"
     __table_args__ = (
         CheckConstraint(
+            # `issued` is retired: a grant is active from its decision on (P-27).
             "state IN ('issued', 'active', 'paused', 'revoked', 'expired', 'consumed')",
             name="state_known",
         ),
         Index(None, "bucket", "vault_id"),
         Index(None, "bucket", "agreement_id"),
-        Index("ix_grants_organisation", "organisation_id", "state"),
+        Index("ix_grants_organisation", "organisation_id", "state", "bucket"),
     )
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -186,6 +187,8 @@ class Grant(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)  # exclusive
     fetch_day: Mapped[int]  # days since 1970 of the last counted fetch
     fetches_today: Mapped[int]  # fetches counted on that day
+    # Of the first fetch in access mode `once`; null: none yet, or another mode.
+    fetched_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     terms_box: Mapped[bytes] = mapped_column(LargeBinary)  # the agreed terms, sealed under GK (P-9)
     terms_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -3,7 +3,8 @@
 The rules, in order; the first that fails is the answer:
 
 1. the vault exists, the organisation is in good standing;
-2. the agreement is active and the grant is: each end has its own reason;
+2. the agreement is active, the grant is, and the latest consent event permits (CM-8, CM-14): each
+   end has its own reason;
 3. the instant lies within the agreed window; `expires_at` is exclusive;
 4. the terms are within the limits of their purpose;
 5. the action and the collections are among those agreed, in the sealed terms;
@@ -21,8 +22,10 @@ from datetime import datetime
 from uuid import UUID
 
 from consent.vocabulary import (
+    AccessMode,
     Action,
     AgreementState,
+    ConsentStatus,
     DenialReason,
     GrantState,
     Standing,
@@ -55,6 +58,7 @@ class Terms:
     primary: frozenset[str] = frozenset()
     chosen: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
     retention: str = ""
+    access: AccessMode = AccessMode.PERIODIC
     exceeds: str = ""
     collections: tuple[str, ...] = field(init=False)  # of the agreed attributes, sorted
     collection_names: frozenset[str] = field(init=False)
@@ -76,6 +80,8 @@ class Facts:
     vault_is_active: bool
     expires_at: datetime
     fetches_today: int
+    consent_status: ConsentStatus = ConsentStatus.GIVEN  # the latest event's
+    is_fetched: bool = False  # the one fetch of access mode `once` was had: its end is fulfilment
     fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
 
     def with_counted_fetch(self) -> Facts:
@@ -97,6 +103,15 @@ _GRANT_DENIALS = {
     GrantState.EXPIRED: DenialReason.EXPIRED,
     GrantState.CONSUMED: DenialReason.FULFILLED,
 }
+CONSENT_DENIALS = {
+    ConsentStatus.PAUSED: DenialReason.PAUSED,
+    ConsentStatus.REFUSED: DenialReason.NOT_AGREED,
+    ConsentStatus.DEFERRED: DenialReason.PENDING,
+    ConsentStatus.WITHDRAWN: DenialReason.WITHDRAWN,
+    ConsentStatus.REVOKED: DenialReason.TERMINATED,
+    ConsentStatus.EXPIRED: DenialReason.EXPIRED,
+    ConsentStatus.INVALIDATED: DenialReason.INVALIDATED,
+}
 
 
 def standing_denial(facts: Facts, *, now: datetime) -> DenialReason | None:
@@ -112,16 +127,35 @@ def standing_denial(facts: Facts, *, now: datetime) -> DenialReason | None:
         return _AGREEMENT_DENIALS.get(facts.agreement_state) or _GRANT_DENIALS.get(
             facts.grant_state, DenialReason.CHANGED
         )
-    return DenialReason.EXPIRED if now >= facts.expires_at else None
+    if not facts.consent_status.permits:
+        return CONSENT_DENIALS[facts.consent_status]
+    if now >= facts.expires_at:
+        return DenialReason.FULFILLED if facts.is_fetched else DenialReason.EXPIRED
+    return None
 
 
 def decide(
-    terms: Terms, facts: Facts, *, action: Action, collections: Iterable[str], now: datetime
+    terms: Terms | None,
+    facts: Facts,
+    *,
+    action: Action,
+    now: datetime,
+    collections: Iterable[str] | None = None,
 ) -> DenialReason | None:
-    """Return why release is refused at `now`, or None to permit it."""
+    """Return why release is refused at `now`, or None to permit it: the one effective permission.
+
+    Args:
+        terms: None where the token opens none: alive by its row, which is not believed.
+        facts: what the rows say.
+        action: what is to be done.
+        now: the instant.
+        collections: where; None: in all that were agreed.
+    """
     denial = standing_denial(facts, now=now)
     if denial is not None:
         return denial
+    if terms is None:
+        return DenialReason.CHANGED
     if now < terms.starts_at:
         return DenialReason.PENDING
     if now >= terms.expires_at:
@@ -130,11 +164,11 @@ def decide(
 
 
 def _terms_denial(
-    terms: Terms, facts: Facts, action: Action, collections: Iterable[str]
+    terms: Terms, facts: Facts, action: Action, collections: Iterable[str] | None
 ) -> DenialReason | None:
     if terms.exceeds:
         return DenialReason.PURPOSE_LIMIT
-    if action not in terms.actions or not terms.collection_names.issuperset(collections):
+    if action not in terms.actions or not terms.collection_names.issuperset(collections or ()):
         return DenialReason.NOT_AGREED
     if facts.fetches_today >= terms.fetches_per_day and not facts.fetch_is_counted:
         return DenialReason.LIMIT

@@ -28,7 +28,7 @@ from consent.formats.receipt_facts import (
 )
 from consent.log.entries import EntryRef
 from consent.models import ConsentEvent, Receipt
-from consent.vocabulary import Actor, LawfulBasis, Purpose
+from consent.vocabulary import AccessMode, Actor, LawfulBasis, Purpose
 from pds.catalogue import CATALOGUE
 from pds.clock import rfc3339
 from pds.errors import NotFoundError
@@ -228,7 +228,7 @@ def _process(document: Mapping[str, Any], notice: Mapping[str, Any]) -> Process:
         storage_duration=notice["retention"]["after_end"],
         access=Access(
             mode="store",
-            fetch="periodic",
+            fetch="onetime" if notice["access"]["mode"] == AccessMode.ONCE else "periodic",
             frequency=f"P1D/{document['fetches_per_day']}",
             data_from=min(notice["data_from"].values(), default=None),
         ),

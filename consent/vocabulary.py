@@ -61,6 +61,7 @@ class Action(StrEnum):
 class AccessMode(StrEnum):
     """How often an organisation fetches."""
 
+    ONCE = "once"
     PERIODIC = "periodic"
     ON_CHANGE = "on_change"
 
@@ -144,6 +145,11 @@ class ConsentStatus(StrEnum):
     REVOKED = "dpv:ConsentRevoked"
     EXPIRED = "dpv:ConsentExpired"
     INVALIDATED = "dpv:ConsentInvalidated"
+
+    @property
+    def permits(self) -> bool:
+        """Tell whether data may be processed under it."""
+        return self is ConsentStatus.GIVEN
 
 
 class FeedEvent(StrEnum):

@@ -16,9 +16,9 @@ from sqlalchemy.orm import aliased
 
 from api.oauth.models import Token
 from consent.grants import COLLECTION, INBOUND, GrantKeys, TokenBinding, read_terms
-from consent.models import Agreement, AgreementVersion, Grant, Organisation
+from consent.models import Agreement, AgreementVersion, ConsentEvent, Grant, Organisation
 from consent.policy import Facts, Terms
-from consent.vocabulary import AgreementState, GrantState, Standing
+from consent.vocabulary import AgreementState, ConsentStatus, GrantState, Standing
 from pds.crypto.secrets import TokenSecret
 from pds.ids import IdFactory
 from pds.keys import VaultKeys, Wrapped
@@ -50,8 +50,19 @@ _LIVE = (
         Grant.expires_at,
         Grant.fetch_day,
         Grant.fetches_today,
+        Grant.fetched_at,
         Grant.terms_box,
         Agreement.state.label("agreement_state"),
+        # By the primary key, backwards: one row (CM-14, CM-15).
+        select(ConsentEvent.status)
+        .where(
+            ConsentEvent.bucket == Grant.bucket,
+            ConsentEvent.agreement_id == Grant.agreement_id,
+        )
+        .order_by(ConsentEvent.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("consent_status"),
         Agreement.connection_id,
         AgreementVersion.sha256.label("agreement_sha256"),
         Organisation.standing,
@@ -139,6 +150,11 @@ class LiveGrant:
     facts: Facts
     opened: Opened | None
 
+    @property
+    def terms(self) -> Terms | None:
+        """What was agreed, as the token opens it."""
+        return None if self.opened is None else self.opened.terms
+
 
 def day_of(now: datetime) -> int:
     """Return the day (since 1970, UTC) in which fetches are counted."""
@@ -169,6 +185,8 @@ def find(
         vault_is_active=row.vault_state == "active",
         expires_at=row.expires_at,
         fetches_today=row.fetches_today if row.fetch_day == day else 0,
+        consent_status=ConsentStatus(row.consent_status),
+        is_fetched=row.fetched_at is not None,
     )
     opened: Opened | None = None
     if row.token_wrap is not None:

@@ -34,16 +34,14 @@ def deposit(
     """
     now, grant = services.clock.now(), presented.grant
     CATALOGUE.collection(collection)
-    reason = policy.standing_denial(grant.facts, now=now)
     opened = grant.opened
-    if reason is None and opened is not None:
-        reason = policy.decide(
-            opened.terms,
-            grant.facts.with_counted_fetch(),
-            action=Action.WRITE,
-            collections=[collection],
-            now=now,
-        )
+    reason = policy.decide(
+        grant.terms,
+        grant.facts.with_counted_fetch(),
+        action=Action.WRITE,
+        collections=[collection],
+        now=now,
+    )
     if reason is not None or opened is None:
         raise Reader(services).deny(presented, reason or DenialReason.CHANGED)
     _refuse_unagreed(opened.terms, collection, data)

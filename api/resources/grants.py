@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Response, request
 from flask.views import MethodView
 
+from api.oauth.live import Opened
 from api.resources import authentication
 from api.resources.depositing import deposit
 from api.resources.parsing import StrictBlueprint
@@ -24,6 +25,7 @@ from consent import policy, receipts
 from consent.formats import canonical
 from consent.manifests import withheld_by_agreement
 from consent.record_names import RecordNames
+from consent.vocabulary import Action
 from pds.clock import rfc3339
 from pds.errors import NotFoundError
 
@@ -97,7 +99,11 @@ class TheGrant(MethodView):
         presented = authentication.grant_token()
         services, grant = wiring(), presented.grant
         services.uow.write(presented.use_proof)
-        reason = policy.standing_denial(grant.facts, now=services.clock.now())
+        terms = grant.terms
+        # What a read would be answered now; of a grant that may only write, what a deposit would.
+        action = Action.READ if terms is None or Action.READ in terms.actions else Action.WRITE
+        facts = grant.facts if action is Action.READ else grant.facts.with_counted_fetch()
+        reason = policy.decide(terms, facts, action=action, now=services.clock.now())
         answer: dict[str, Any] = {
             "grant_id": grant.grant_id,
             "connection": grant.connection_id,
@@ -107,25 +113,12 @@ class TheGrant(MethodView):
                 "sha256": grant.agreement_sha256,
             },
             "state": grant.facts.agreement_state.value,
-            "usable": reason is None and grant.opened is not None,
+            "usable": reason is None,
             "reason": reason.value if reason else None,
             "expires_at": rfc3339(grant.facts.expires_at),
         }
         if grant.opened is not None:
-            terms = grant.opened.terms
-            answer |= {
-                "purpose": terms.purpose,
-                "actions": sorted(action.value for action in terms.actions),
-                "attributes": sorted(terms.attributes),
-                "coarsenings": dict(terms.coarsenings),
-                "data_from": dict(terms.data_from),
-                "instances": RecordNames(grant.opened.keys.key).instances(
-                    sorted(terms.primary), terms.chosen
-                ),
-                "withheld": withheld_by_agreement(terms.denied, terms.coarsenings),
-                "fetches_per_day": terms.fetches_per_day,
-                "fetches_today": grant.facts.fetches_today,
-            }
+            answer |= _agreed(grant.opened) | {"fetches_today": grant.facts.fetches_today}
         return answer
 
 
@@ -145,6 +138,21 @@ class TheReceipt(MethodView):
         if not found:
             raise NotFoundError
         return Response(found[-1].document, mimetype="application/json")
+
+
+def _agreed(opened: Opened) -> dict[str, Any]:
+    terms, names = opened.terms, RecordNames(opened.keys.key)
+    return {
+        "purpose": terms.purpose,
+        "actions": sorted(action.value for action in terms.actions),
+        "attributes": sorted(terms.attributes),
+        "coarsenings": dict(terms.coarsenings),
+        "data_from": dict(terms.data_from),
+        "instances": names.instances(sorted(terms.primary), terms.chosen),
+        "withheld": withheld_by_agreement(terms.denied, terms.coarsenings),
+        "access": terms.access.value,
+        "fetches_per_day": terms.fetches_per_day,
+    }
 
 
 def _delivered(answer: Answer) -> Response:

@@ -27,14 +27,14 @@ from sqlalchemy.orm import Session
 from api.oauth.live import LiveGrant, Opened
 from api.resources.authentication import Presented
 from api.wiring import Wiring
-from consent import policy
+from consent import one_time, policy
 from consent.grants import read_terms
 from consent.log.entries import EntryRef, grant_stream, seal_private
 from consent.manifests import manifest
 from consent.models import Grant, Organisation
 from consent.policy import Terms
 from consent.record_names import RecordNames
-from consent.vocabulary import Action, DenialReason, EventName, GrantState, Standing
+from consent.vocabulary import AccessMode, Action, DenialReason, EventName, GrantState, Standing
 from pds import feed
 from pds.catalogue import CATALOGUE
 from pds.crypto.labels import GRANT_ETAG, derive
@@ -149,6 +149,9 @@ class Reader:
         cursor = self._open_cursor(cursor_text, grant, collection)
         follows_up = 0 <= int(now.timestamp()) - cursor.fetch_started < FETCH_SECONDS
         opened = self._decide(presented, collection, now, follows_up=follows_up)
+        if cursor.base and opened.terms.access is AccessMode.ONCE:
+            # What was agreed is one fetch and its repetition, not what changes afterwards.
+            raise CursorExpiredError
         view = self._view(grant, opened, collection)
         began = cursor.began or grant.vault_seq
         with self.services.uow.rows() as connection:
@@ -246,19 +249,17 @@ class Reader:
     def _decide(
         self, presented: Presented, collection: str | None, now: datetime, *, follows_up: bool
     ) -> Opened:
-        grant = presented.grant
-        reason = policy.standing_denial(grant.facts, now=now)
-        if reason is None and grant.opened is None:
-            # Live by its row, and yet its token opens nothing: what the row says is not believed.
-            reason = DenialReason.CHANGED
-        if reason is None and grant.opened is not None:
-            facts = grant.facts.with_counted_fetch() if follows_up else grant.facts
-            terms = grant.opened.terms
-            wanted = terms.collections if collection is None else [collection]
-            reason = policy.decide(terms, facts, action=Action.READ, collections=wanted, now=now)
-        if reason is not None or grant.opened is None:
+        grant, opened = presented.grant, presented.grant.opened
+        reason = policy.decide(
+            grant.terms,
+            grant.facts.with_counted_fetch() if follows_up else grant.facts,
+            action=Action.READ,
+            collections=None if collection is None else [collection],
+            now=now,
+        )
+        if reason is not None or opened is None:
             raise self.deny(presented, reason or DenialReason.CHANGED)
-        return grant.opened
+        return opened
 
     def _view(self, grant: LiveGrant, opened: Opened, collection: str | None) -> GrantView:
         views = _compiled(opened.terms_text, self.services.today)
@@ -306,11 +307,23 @@ class Reader:
             "b_organisation": grant.organisation_id,
         }
 
+        is_once = counted and terms.access is AccessMode.ONCE
+
         def job(connection: Connection) -> EntryRef:
             presented.use_proof(connection)
+            if is_once:
+                one_time.begin(
+                    connection,
+                    bucket=grant.bucket,
+                    agreement_id=grant.agreement_id,
+                    grant_id=grant.grant_id,
+                    now=now,
+                )
             seq = connection.execute(_TAKE, parameters).scalar_one_or_none()
             if seq is None:
                 raise ChangedError
+            if is_once:
+                one_time.note(connection, bucket=grant.bucket, grant_id=grant.grant_id, now=now)
             return self.services.log.append(
                 connection,
                 bucket=grant.bucket,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from consent.vocabulary import AccessMode
+
 
 class WithheldSchema(Schema):
     """An attribute that is not in the answer, and why."""
@@ -82,6 +84,7 @@ class GrantSchema(Schema):
     actions = fields.List(fields.String())
     attributes = fields.List(fields.String())
     withheld = fields.List(fields.Nested(WithheldSchema))
+    access = fields.String(validate=validate.OneOf([*AccessMode]))
     coarsenings = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -14,6 +14,7 @@ from flask_babel.speaklater import LazyString
 
 from consent import durations
 from consent.vocabulary import (
+    AccessMode,
     AgreementState,
     ConsentStatus,
     DenialReason,
@@ -307,8 +308,10 @@ def consent_status(status: Mapping[str, Any]) -> str:
     return str(CONSENT_TERMS.get(term, term))
 
 
-def frequency(fetches_per_day: int) -> str:
+def frequency(mode: str, fetches_per_day: int) -> str:
     """Say how often an organisation may fetch (CUX-12)."""
+    if mode == AccessMode.ONCE:
+        return str(_l("Once; again within 24 hours if the answer was lost"))
     return str(ngettext("At most once a day", "At most %(num)d times a day", fetches_per_day))
 
 

@@ -186,7 +186,7 @@ def test_a_paused_agreement_expires_all_the_same(world, clock, aysel, connected)
 
     with pytest.raises(ConflictError):
         services.pauses.resume(vault, connected.agreement_id)
-    services.uow.write(lambda s: services.endings.expire_due(s, now=services.clock.now()))
+    services.uow.write(lambda s: services.endings.end_due(s, now=services.clock.now()))
 
     agreement, grant, course = states(world)
     assert (agreement, grant, course[-1]) == (

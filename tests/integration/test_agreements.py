@@ -358,7 +358,7 @@ def test_an_agreement_expires_to_the_second_and_its_end_is_recorded(
     assert answer.json()["type"].endswith("/consent-expired")
     services = world.services
     for _ in range(2):
-        services.uow.write(lambda s: services.endings.expire_due(s, now=services.clock.now()))
+        services.uow.write(lambda s: services.endings.end_due(s, now=services.clock.now()))
 
     (agreement,), (grant,) = rows(world, Agreement), rows(world, Grant)
     assert (agreement.state, agreement.ended_by, grant.state) == ("expired", "clock", "expired")

@@ -70,7 +70,7 @@ def test_sharing_again_after_an_end_is_a_grant(world, shop, connected):
 def test_expiry_is_told_as_that(world, connected, clock):
     clock.move(days=31)
     services = world.services
-    services.uow.write(lambda session: services.endings.expire_due(session, now=clock.now()))
+    services.uow.write(lambda session: services.endings.end_due(session, now=clock.now()))
 
     assert events(world)[1:] == ["consent.expired", "obligation.opened"]
     assert connected.agreement_id

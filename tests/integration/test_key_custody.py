@@ -108,9 +108,7 @@ def test_expiry_rotates_keys_as_withdrawal_does(world, clock, aysel):
     """TAK-43."""
     clock.move(days=31)
     services = world.services
-    services.uow.write(
-        lambda session: services.endings.expire_due(session, now=services.clock.now())
-    )
+    services.uow.write(lambda session: services.endings.end_due(session, now=services.clock.now()))
 
     assert aysel.sign_in().rotated == ("contact",)
 

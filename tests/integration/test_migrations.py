@@ -170,3 +170,30 @@ def test_a_store_refuses_an_unknown_state(store):
                 )
             )
         )
+
+
+def test_consent_events_of_before_get_the_act_that_led_to_them(engine):
+    schema.upgrade(engine, "0003")
+    statuses = {
+        "Given": "allow",
+        "Withdrawn": "withdraw",
+        "Expired": "expire",
+        "Revoked": "replace",
+    }
+    with engine.begin() as connection:
+        for seq, status in enumerate(statuses, start=1):
+            connection.execute(
+                text(
+                    "INSERT INTO consent_events (bucket, agreement_id, seq, status,"
+                    " agreement_version, at, actor, stream, stream_seq) VALUES (1,"
+                    " '00000000000000000000000000000000', :seq, :status, 1, '2026-01-01',"
+                    " 'individual', 'g.0', 1)"
+                ),
+                {"seq": seq, "status": f"dpv:Consent{status}"},
+            )
+
+    schema.upgrade(engine)
+
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT act FROM consent_events ORDER BY seq"))
+        assert list(found.scalars()) == list(statuses.values())

@@ -52,8 +52,15 @@ DENIALS = {
     "terminated": "consent-terminated",
     "expired": "consent-expired",
     "invalidated": "consent-invalidated",
+    "fulfilled": "consent-fulfilled",
 }
-GRANTS = {"active": "active", "suspended": "paused", "expired": "expired"}  # else: revoked
+# Else: revoked.
+GRANTS = {
+    "active": "active",
+    "suspended": "paused",
+    "expired": "expired",
+    "fulfilled": "consumed",
+}
 which = st.integers(0, 1)
 
 
@@ -76,10 +83,15 @@ class Consent:
     ends_at: object
     state: str = "active"
     has_refresh: bool = True
+    is_fetched: bool = False  # the one fetch of access mode `once`
 
     @property
     def is_live(self):
         return self.state in LIVE
+
+    @property
+    def natural_end(self):
+        return "fulfilled" if self.is_fetched else "expired"
 
     def denial(self, side, now):
         """Return why nothing may be read now, or None: the whole model."""
@@ -88,7 +100,7 @@ class Consent:
         if self.state != "active":
             return DENIALS[self.state]
         if now >= self.ends_at:
-            return "consent-expired"
+            return DENIALS[self.natural_end]
         return "consent-pending" if now < self.starts_at else None
 
 
@@ -98,6 +110,7 @@ class Side:
 
     organisation: object
     template: object
+    is_once: bool = False
     is_good: bool = True
     consents: list = field(default_factory=list)
     tokens: list = field(default_factory=list)
@@ -123,12 +136,12 @@ class GrantMachine(RuleBasedStateMachine):
         self.emails = {}
         self.delivered = 0
         self.sides = []
-        for name in ("Shop", "Bank"):
+        for name, mode in (("Shop", "on_change"), ("Bank", "once")):
             organisation = self.world.organisation(name)
             template = organisation.publish(
-                required=[EMAIL], access={"mode": "on_change", "fetches_per_day": 1440}
+                required=[EMAIL], access={"mode": mode, "fetches_per_day": 200}
             )
-            self.sides.append(Side(organisation, template))
+            self.sides.append(Side(organisation, template, is_once=mode == "once"))
 
     def teardown(self):
         """Leave nothing behind."""
@@ -228,6 +241,9 @@ class GrantMachine(RuleBasedStateMachine):
         now = self.clock.instant
         alive = not token.is_dead and now < token.ends_at
         reason = token.consent.denial(side, now)
+        if alive:
+            said = side.organisation.get("/v1/grant", token.text).json()
+            assert (said["usable"], said["reason"]) == (reason is None, reason)
         answer = side.organisation.get("/v1/records", token.text)
         if not alive:
             assert answer.status_code == 401, answer.text
@@ -239,6 +255,8 @@ class GrantMachine(RuleBasedStateMachine):
             self.delivered += 1
             expected = sorted(record.data["email"] for record in self.emails.values())
             assert sorted(values(answer.json(), "email")) == expected
+            if side.is_once and expected and not token.consent.is_fetched:
+                self._begin_the_one_fetch(token.consent)
             return
         assert "example.com" not in answer.text.replace("vault.example", "")
 
@@ -273,7 +291,7 @@ class GrantMachine(RuleBasedStateMachine):
         services, now = self.world.services, self.clock.now()
 
         def job(session):
-            services.endings.expire_due(session, now=now)
+            services.endings.end_due(session, now=now)
             for each in organisations.excluded(session):
                 services.endings.end_excluded(session, each, now=now)
 
@@ -282,7 +300,7 @@ class GrantMachine(RuleBasedStateMachine):
         for side in self.sides:
             for consent in side.consents:
                 if consent.is_live and now >= consent.ends_at:
-                    consent.state = "expired"
+                    consent.state = consent.natural_end
                 elif consent.is_live and not side.is_good:
                     consent.state = "terminated"
             for token in side.tokens:
@@ -344,6 +362,13 @@ class GrantMachine(RuleBasedStateMachine):
                 status, reached = ConsentStatus(each.status), move.agreement.target
             assert reached == state
             assert (agreement_id in owed) == MOVES[Act(course[-1].act)].owes_deletion
+
+    def _begin_the_one_fetch(self, consent):
+        """P-10: it may be repeated for 24 hours, and no longer than was agreed."""
+        found = self._agreement(consent.connected.agreement_id).expires_at
+        expected = min(consent.ends_at, self.clock.instant + timedelta(hours=24))
+        assert abs(found - expected) < timedelta(seconds=1)
+        consent.is_fetched, consent.ends_at = True, found
 
     def _withdraw(self, consent):
         consent.connected.withdraw()
