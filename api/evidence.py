@@ -5,16 +5,23 @@ Public parts only: no name, no value, no vault is in it (AUD-1).
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.wiring import Wiring
-from consent import auditors
+from consent import auditors, past
 from consent.formats.bundle import Hints
+from consent.formats.canonical import JSONValue
 from consent.log import evidence
 from consent.log.evidence import DEPLOYMENT, Stream
 from consent.models import Event
+from consent.past import PastAgreement
 from consent.vocabulary import EventName
+from pds.clock import rfc3339
 
 
 def export(services: Wiring, access: str) -> bytes | None:
@@ -33,6 +40,49 @@ def export(services: Wiring, access: str) -> bytes | None:
     with services.uow.read() as session:
         bundle = evidence.build_bundle(session, _all_streams(session), hints=_hints(services))
     return bundle.to_bytes()
+
+
+def state(
+    services: Wiring, access: str, *, at: datetime, after: UUID | None, limit: int
+) -> dict[str, JSONValue] | None:
+    """Return a page of what was permitted at an instant; None if `access` is no living auditor's.
+
+    By agreement, in no order that means anything: neither person nor value is in it.
+    """
+    now = services.clock.now()
+    with services.uow.read() as session:
+        if auditors.find(session, access, now=now) is None:
+            return None
+        key = None if after is None else (services.ids.bucket_of(after), after)
+        found = past.of_deployment(session, at=at, after=key, limit=limit + 1)
+    services.uow.write(
+        lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
+    )
+    page = found[:limit]
+    return {
+        "at": rfc3339(at),
+        "agreements": [_past(each) for each in page],
+        "after": str(page[-1].agreement_id) if len(found) > limit else None,
+    }
+
+
+def _past(each: PastAgreement) -> dict[str, JSONValue]:
+    document: Any = each.permission.document
+    reason = each.permission.reason
+    return {
+        "agreement": {
+            "id": str(each.agreement_id),
+            "version": document["version"],
+            "sha256": each.sha256,
+        },
+        "client": document["client"],
+        "organisation": document["organisation"],
+        "purpose": document["purpose"],
+        "actions": document["actions"],
+        "attributes": document["attributes"],
+        "permitted": reason is None,
+        "reason": reason.value if reason else None,
+    }
 
 
 def _hints(services: Wiring) -> Hints:

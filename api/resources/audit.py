@@ -9,6 +9,8 @@ sender-constrained; it opens public parts of the log and nothing else.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from uuid import UUID
 
 from flask import Blueprint, Response, request
 
@@ -16,23 +18,63 @@ from api import evidence, problems
 from api.wiring import wiring
 from consent.formats import canonical
 from consent.formats.encoding import b64u
+from pds.clock import from_rfc3339
+from pds.errors import Issue, ValidationFailedError
 
 blueprint = Blueprint("audit", __name__)
+_PAGE, _PAGE_MOST = 100, 500
 _BEARER = re.compile(r"Bearer (pds_ad\.[A-Za-z0-9_.-]+)", re.ASCII)
 
 
 @blueprint.get("/v1/audit/bundle")
 def bundle() -> Response:
     """Return the evidence of all streams up to the signed checkpoint, as `pds-bundle/1`."""
-    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
-    found = evidence.export(wiring(), match[1]) if match else None
+    access = _access()
+    found = evidence.export(wiring(), access) if access else None
     if found is None:
-        return problems.problem(
-            "invalid-token", headers={"WWW-Authenticate": 'Bearer realm="audit"'}
-        )
+        return _refused()
     response = Response(found, mimetype="application/json")
     response.headers["Content-Disposition"] = 'attachment; filename="evidence.json"'
     return response
+
+
+@blueprint.get("/v1/audit/state")
+def state() -> Response:
+    """Return what was permitted at an instant, `at`; `after` and `limit` page (AUD-5)."""
+    at, after, limit = _state_query()
+    access = _access()
+    page = evidence.state(wiring(), access, at=at, after=after, limit=limit) if access else None
+    if page is None:
+        return _refused()
+    return Response(canonical.canonical_bytes(page), mimetype="application/json")
+
+
+def _access() -> str | None:
+    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    return match[1] if match else None
+
+
+def _refused() -> Response:
+    return problems.problem("invalid-token", headers={"WWW-Authenticate": 'Bearer realm="audit"'})
+
+
+def _state_query() -> tuple[datetime, UUID | None, int]:
+    issues = []
+    at, after, limit = datetime.min.replace(tzinfo=UTC), None, 0
+    try:
+        at = from_rfc3339(request.args.get("at", ""))
+    except ValueError:
+        issues.append(Issue("/at", "instant", "write an instant such as 2026-03-01T12:00:00Z"))
+    try:
+        after = UUID(request.args["after"]) if "after" in request.args else None
+    except ValueError:
+        issues.append(Issue("/after", "malformed", "use the `after` of the last page"))
+    limit = request.args.get("limit", _PAGE, type=int)
+    if not 1 <= limit <= _PAGE_MOST:
+        issues.append(Issue("/limit", "range", f"1 to {_PAGE_MOST}"))
+    if issues:
+        raise ValidationFailedError(issues)
+    return at, after, limit
 
 
 @blueprint.get("/receipts/keys")

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from api.web import activity, flashes, guards, languages, pages
 from api.wiring import wiring
-from consent import connections, receipts
+from consent import connections, past, receipts
 from consent.connections import ClosedView, ConnectionView
 from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening
 from pds.errors import ConflictError, NotFoundError
@@ -72,6 +72,25 @@ def history(visitor: Visitor) -> ResponseReturnValue:
         clusters_of=clusters_of,
         closed=_filtered_closed(closed),
         **_paged(found),
+    )
+
+
+@blueprint.get("/then")
+@guards.signed_in
+def then(visitor: Visitor) -> ResponseReturnValue:
+    """Show what was allowed at an instant, by the consents as they were recorded (LEAD-13)."""
+    services = wiring()
+    now = services.clock.now()
+    at = languages.local_instant(request.args.get("at", "")) or now
+    with services.uow.read() as session:
+        found = past.of_vault(session, visitor.vault.bucket, visitor.vault.id, at=at)
+    views = {view.agreement_id: view for view in _views(visitor, now)}
+    return pages.page(
+        "then.html",
+        at=at,
+        found=[(each, views[each.agreement_id]) for each in found],
+        clusters_of=clusters_of,
+        local=languages.local_input(at),
     )
 
 

@@ -76,6 +76,20 @@ def moment(value: datetime) -> str:
     return f"{day(value)}, {clock(value)}"
 
 
+def local_instant(text: str) -> datetime | None:
+    """Read what an `<input type="datetime-local">` sends, in Baku's time; None if it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=_BAKU) if found.tzinfo is None else None
+
+
+def local_input(value: datetime) -> str:
+    """Write an instant for an `<input type="datetime-local">`, in Baku's time."""
+    return value.astimezone(_BAKU).strftime("%Y-%m-%dT%H:%M")
+
+
 def clock(value: datetime) -> str:
     """Write an instant's time of day in Baku: `14:05`."""
     return value.astimezone(_BAKU).strftime("%H:%M")

@@ -427,3 +427,23 @@ def test_activity_is_ones_own(world, new_browser):
     mallory.sign_in("mallory")
 
     assert "You allowed a request" not in mallory.get("/activity").text
+
+
+def test_a_person_sees_what_was_allowed_then(hers, shared, clock):
+    """LEAD-13"""
+    pause(hers, shared)
+    clock.move(minutes=10)
+    hers.submit(hers.get(f"/connections/{shared.agreement_id}/resume"), "confirm")
+    clock.move(minutes=10)
+    stop(hers, shared)
+
+    def then(at):
+        return re.sub(r"\s+", " ", hers.get(f"/connections/then?at={at}").text)
+
+    assert "/connections/then" in hers.get("/connections/history").text
+    assert "There was no agreement yet." in then("2026-03-01T15:00")
+    assert "Could read nothing: sharing was paused" in then("2026-03-01T16:05")
+    assert "Could read:" in then("2026-03-01T16:15")
+    assert "Phone" in then("2026-03-01T16:15")
+    assert "Could read nothing: you had stopped sharing" in then("2026-03-01T16:30")
+    assert "you had stopped sharing" in then("nonsense")
