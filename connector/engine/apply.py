@@ -88,7 +88,12 @@ def _snapshot(ctx: RunContext, known: KnownConnection) -> Snapshot | None:
         return None
     checked_at = ctx.clock.now()
     try:
-        snapshot = ctx.client.snapshot(known.grant_id, refresh_token=refresh_token)
+        snapshot = ctx.client.snapshot(
+            known.grant_id,
+            refresh_token=refresh_token,
+            agreement=known.agreement,
+            terms=known.terms,
+        )
         with ctx.store.write(ctx.lease) as state:
             state.logbook.cite(
                 snapshot.log_entries, seen_at=checked_at, latest_only=not ctx.log_keys

@@ -31,6 +31,7 @@ from connector.errors import (
 from connector.pds import models
 from connector.pds.proofs import ASSERTION_TYPE, SigningKey, client_assertion, dpop_proof
 from consent.formats.errors import FormatError
+from consent.formats.reconciliation import Terms, mismatches
 from consent.formats.stream_page import StreamPage
 
 T = TypeVar("T")
@@ -167,14 +168,25 @@ class PDSClient:
             raise AnswerRejectedError("the answer is about another grant")
         return grant
 
-    def snapshot(self, grant_id: str, *, refresh_token: str) -> models.Snapshot:
+    def snapshot(
+        self,
+        grant_id: str,
+        *,
+        refresh_token: str,
+        agreement: models.Agreement | None = None,
+        terms: Terms | None = None,
+    ) -> models.Snapshot:
         """Read everything that the grant opens at present, from the beginning.
+
+        Answers under `agreement` are held against its `terms`; one under another version is for
+        the caller to see, who does not know its terms yet.
 
         Raises:
             ConsentEndedError: the consent is over.
             ConsentSuspendedError: the consent allows no read now.
             TokenInvalidError: the tokens are gone.
-            AnswerRejectedError: the answer is not proven, or not about this grant.
+            AnswerRejectedError: the answer is not proven, not about this grant, or not what was
+                agreed.
         """
         records: dict[tuple[str, str], models.Record] = {}
         entries: list[models.LogEntry] = []
@@ -192,6 +204,8 @@ class PDSClient:
             entries.append(models.log_entry_from(header, count=count))
             if body.get("grant_id") != grant_id:
                 raise AnswerRejectedError("the answer is about another grant")
+            if terms is not None and agreement is not None:
+                _reconcile(body, agreement, terms)
             _gather(records, body)
             if not models.flag(body, "has_more"):
                 return _snapshot(body, grant_id=grant_id, records=records, entries=entries)
@@ -436,6 +450,23 @@ def _moved_on(cursor: str | None, following: str | None) -> str:
     if following is None or following == cursor:
         raise AnswerRejectedError("the list does not move on")
     return following
+
+
+def _reconcile(body: models.JSON, agreement: models.Agreement, terms: Terms) -> None:
+    """Refuse an answer that does not match the agreement that it names (P-25, LEAD-8)."""
+    named = body.get("agreement")
+    if not isinstance(named, dict):
+        raise AnswerRejectedError("the answer lacks its agreement")
+    found = models.agreement_from(named)
+    if (found.id, found.version) != (agreement.id, agreement.version):
+        return
+    try:
+        wrong = mismatches(body, terms)
+    except FormatError as error:
+        raise AnswerRejectedError(f"the answer cannot be reconciled: {error}") from error
+    if wrong:
+        codes = sorted({each.code for each in wrong})
+        raise AnswerRejectedError(f"the answer does not match its agreement: {', '.join(codes)}")
 
 
 def _gather(records: dict[tuple[str, str], models.Record], body: models.JSON) -> None:

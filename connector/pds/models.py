@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from connector.clock import from_rfc3339
 from connector.errors import AnswerRejectedError
+from consent.formats.errors import FormatError
+from consent.formats.reconciliation import Terms
 
 T = TypeVar("T")
-JSON = Mapping[str, object]
+JSON = Mapping[str, Any]
 
 
 class ConnectionState(StrEnum):
@@ -95,11 +97,16 @@ class Grant:
     grant_id: str
     connection: str
     agreement: Agreement
-    attributes: frozenset[str]
+    terms: Terms
     state: str
     usable: bool
     reason: str | None
     expires_at: datetime
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Names of the agreed attributes."""
+        return self.terms.attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +197,16 @@ def change_page_from(body: JSON, *, after: int) -> ChangePage:
 def grant_from(body: JSON) -> Grant:
     """Read what a grant may do."""
     reason, usable = body.get("reason"), flag(body, "usable")
+    try:
+        # What cannot be used need not say what it would open.
+        terms = Terms.from_document(body if usable else {"attributes": []})
+    except FormatError as error:
+        raise AnswerRejectedError(f"the terms cannot be read: {error}") from error
     return Grant(
         grant_id=_text(body, "grant_id"),
         connection=_text(body, "connection"),
         agreement=agreement_from(_object(body, "agreement")),
-        # What cannot be used need not say what it would open.
-        attributes=frozenset(texts(body, "attributes") if usable else ()),
+        terms=terms,
         state=_text(body, "state"),
         usable=usable,
         reason=reason if isinstance(reason, str) else None,

@@ -11,6 +11,7 @@ from connector.keys import ConnectorKeys
 from connector.pds import models
 from connector.state.rows import put
 from connector.state.schema import connection, credential
+from consent.formats.reconciliation import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class KnownConnection:
     agreement: models.Agreement
     state: str
     attributes: frozenset[str] | None
+    terms: Terms | None
     expires_at: datetime
     epoch: int
     life: int
@@ -94,6 +96,7 @@ class Connections:
             known.id,
             state=grant.state,
             attributes=sorted(grant.attributes),
+            terms=grant.terms.to_document(),
             expires_at=grant.expires_at,
             is_stale=False,
             epoch=known.epoch + 1 if is_change else known.epoch,
@@ -124,7 +127,9 @@ class Connections:
         """Close this life of a connection: planned writes and its key are void from now on."""
         self._update(known.id, state=state, epoch=known.epoch + 1, life=known.life + 1)
         self.sql.execute(
-            update(connection).where(connection.c.id == known.id).values(attributes=None)
+            update(connection)
+            .where(connection.c.id == known.id)
+            .values(attributes=None, terms=None)
         )
         self.sql.execute(delete(credential).where(credential.c.name == _place(known.grant_id)))
 
@@ -177,6 +182,7 @@ def _known(row: Row[tuple[object, ...]]) -> KnownConnection:
         agreement=models.Agreement(row.agreement_id, row.agreement_version, row.agreement_sha256),
         state=row.state,
         attributes=None if row.attributes is None else frozenset(row.attributes),
+        terms=None if row.terms is None else Terms.from_document(row.terms),
         expires_at=row.expires_at,
         epoch=row.epoch,
         life=row.life,

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2  # another version of the tables is refused, never guessed at
+VERSION = 3  # another version of the tables is refused, never guessed at
 
 metadata = MetaData()
 
@@ -62,6 +62,8 @@ connection = Table(
     Column("state", String(40), nullable=False),
     # Names of agreed attributes; null until /v1/grant was asked for the first time.
     Column("attributes", JSON),
+    # The agreed terms as reconciliation writes them; null likewise.
+    Column("terms", JSON),
     Column("expires_at", UTCDateTime, nullable=False),  # exclusive
     # Rises with whatever could make a planned write wrong: the consent fence (CON-34).
     Column("epoch", Integer, nullable=False, default=1),

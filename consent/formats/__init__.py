@@ -7,6 +7,6 @@ raises `FormatError` and nothing else for what it is given.
 
 From the bottom up: `errors`, `encoding`, `canonical`, `fields`, `shapes`; `merkle`, `tiles`;
 `note`, `checkpoint`, `cosignature`, `proof`; `leaf`; `jws`, `dpv_terms`, `receipt_facts`,
-`receipt_shape`, `receipt`, `deletion_receipt`; `bundle`, `meaning`, `report`, `trust`,
-`bundle_checks`, `verify`, `verify_cli`.
+`receipt_shape`, `receipt`, `deletion_receipt`, `reconciliation`; `bundle`, `meaning`, `report`,
+`trust`, `bundle_checks`, `verify`, `verify_cli`.
 """

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from consent.agreements import AGREEMENT_VERSION
 from consent.formats import canonical
+from consent.formats.reconciliation import Terms, mismatches
 from consent.models import Agreement, AgreementVersion, Event, Grant, Receipt, Request
 from pds.errors import ConflictError, ValidationFailedError
 from pds.records import Draft
@@ -311,3 +312,26 @@ def test_putting_aside_takes_no_key(world, aysel, shop, template):
     world.defer(aysel, opened)
 
     assert rows(world, Request)[0].state == "deferred"
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, NARROWED, {"instances": {"contact": "chosen"}}], ids=["all", "less", "chosen"]
+)
+def test_every_answer_reconciles_with_its_agreement_on_both_sides(
+    world, aysel, shop, template, chosen
+):
+    """LEAD-8: by the token's answer, by /v1/grant, and by the signed text; page by page."""
+    if chosen.get("instances") == {"contact": "chosen"}:
+        chosen = chosen | {"records": {"contact": frozenset({aysel.emails[1].id})}}
+    connected = world.connect(aysel, shop, template, **chosen)
+    pages = [page(connected), page(connected, limit=1), page(connected, collection="contact")]
+
+    for document in (
+        connected.body["authorization_details"][0],
+        connected.get("/v1/grant").json(),
+        agreement(world),
+    ):
+        terms = Terms.from_document(document)
+        assert mismatches(pages[0], terms) == []
+        assert mismatches(pages[1], terms) == []
+        assert mismatches(pages[2], terms, collection="contact") == []

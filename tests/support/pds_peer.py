@@ -99,6 +99,7 @@ class PDSPeer:
         self.is_down = False
         self.omit_log_entry = False
         self.extra_collections: dict[str, dict] = {}
+        self.manifest_changes: dict[str, list] = {}
         self.before_answer = lambda _path: None
         self._numbers = itertools.count(1)
         self._seen_jti: set[tuple[str, str]] = set()
@@ -482,6 +483,7 @@ class PDSPeer:
             connection=connection.id,
             agreement=connection.agreement(),
             attributes=sorted(connection.attributes),
+            withheld=[],
             state=connection.state,
             usable=reason is None,
             reason=reason,
@@ -502,16 +504,18 @@ class PDSPeer:
             everything.append({**next(iter(everything)), "collection": collection, "data": members})
         page = everything[start : start + self.page_size]
         has_more = start + self.page_size < len(everything)
+        there = {f"{item['collection']}.{name}" for item in page for name in item["data"]}
+        manifest = {
+            "asked": sorted(connection.attributes),
+            "agreed": sorted(connection.attributes),
+            "delivered": sorted(there & connection.attributes),
+            "withheld": [],
+        }
         answer = jsonify(
             grant_id=connection.grant_id,
             agreement={"id": connection.agreement_id, "version": connection.version},
             records=page,
-            manifest={
-                "asked": sorted(connection.attributes),
-                "agreed": sorted(connection.attributes),
-                "delivered": [],
-                "withheld": [],
-            },
+            manifest=manifest | self.manifest_changes,
             next_cursor=str(start + self.page_size),
             has_more=has_more,
         )

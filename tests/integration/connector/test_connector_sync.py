@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connector.crm.memory import MemoryCrm
 from connector.mapping.rules import Conflict
 from tests.integration.connector.conftest import AYSEL, MEMORY_RULES, Rig, rules_of
@@ -87,7 +89,8 @@ def test_an_expired_cursor_lists_everyone_again_con_32(rig):
     assert {contact.fields["name"] for contact in rig.contacts()} == {"Renamed Məmmədova"}
 
 
-def test_a_collection_outside_the_agreement_is_dropped_con_33(sqlite_url):
+def test_an_answer_with_more_than_was_agreed_is_refused_con_33(sqlite_url):
+    """LEAD-8: nothing of it is written, and the connection is listed."""
     table = (*MEMORY_RULES, ("health", "note", "diagnosis", ()))
     rig = Rig(sqlite_url, rules=rules_of(table, obj="contact"))
     rig.person()
@@ -95,8 +98,33 @@ def test_a_collection_outside_the_agreement_is_dropped_con_33(sqlite_url):
 
     rig.run_well()
 
+    assert rig.contacts() == []
+    assert rig.dead()[0].error_class == "answer-rejected"
+    rig.peer.extra_collections = {}
+    rig.run_well()
     assert "note" not in rig.contact().fields
     rig.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"agreed": ["contact.email"]},
+        {"delivered": []},
+        {"withheld": [{"attribute": "contact.email", "reason": "not_agreed"}]},
+        {"withheld": "nothing"},
+    ],
+    ids=["agreed", "delivered", "withheld", "form"],
+)
+def test_a_manifest_that_does_not_match_the_agreement_is_refused(rig, changes):
+    """LEAD-8, P-25."""
+    rig.person()
+    rig.peer.manifest_changes = changes
+
+    rig.run_well()
+
+    assert rig.contacts() == []
+    assert rig.dead()[0].error_class == "answer-rejected"
 
 
 def test_a_crm_that_reformats_values_is_not_written_to_again_con_40(rig):
