@@ -3,6 +3,7 @@
     place what was logged into the tree, sign it            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
     send letters that are due (`api.letters.postman`)       every 5 s
+    tell people of ends ahead, and of who reads again       every 10 min
     end agreements whose time has come                      every 10 s
     end agreements of suspended organisations               every 10 s
     tell organisations of what they owe and is overdue      every 10 s
@@ -30,7 +31,7 @@ from api.letters.postman import Postman
 from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
-from consent import idempotency, obligations, organisations
+from consent import correspondence, idempotency, obligations, organisations
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
 from pds import letters
@@ -42,6 +43,7 @@ T = TypeVar("T")
 LEASE = timedelta(seconds=10)
 RENEW_SECONDS = 3.0
 LETTERS_SECONDS = 5.0
+CORRESPONDENCE_SECONDS = 600.0
 EXPIRY_SECONDS = 10.0
 EXPIRY_BATCH = 100
 SWEEP_SECONDS = 30.0
@@ -86,6 +88,7 @@ class Worker:
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
             _Task("letters", LETTERS_SECONDS, self._send_letters),
+            _Task("correspondence", CORRESPONDENCE_SECONDS, self._tell_people),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
             _Task("standing", EXPIRY_SECONDS, self._end_excluded),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
@@ -196,6 +199,17 @@ class Worker:
     def _send_letters(self, epoch: int) -> bool:
         self._postman.take(lambda job: self._under_lease(epoch, job))
         return False
+
+    def _tell_people(self, epoch: int) -> bool:
+        now = self._wiring.clock.now()
+
+        def job(session: Session) -> int:
+            return max(
+                correspondence.tell_of_expiry(session, now=now, limit=EXPIRY_BATCH),
+                correspondence.tell_of_dormant(session, now=now, limit=EXPIRY_BATCH),
+            )
+
+        return self._under_lease(epoch, job) >= EXPIRY_BATCH
 
     def _expire(self, epoch: int) -> bool:
         wiring = self._wiring

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import grants, notices
+from consent import correspondence, grants, notices
 from consent.formats import canonical
 from consent.formats.receipt_facts import Obligation as OwedObligation
 from consent.formats.receipt_facts import ReceiptKind, Status
@@ -123,6 +123,14 @@ class ActService:
                 connection_id=agreement.connection_id,
                 now=deed.at,
             )
+        correspondence.tell_of_act(
+            session,
+            agreement.bucket,
+            agreement.vault_id,
+            agreement.organisation_id,
+            deed.act,
+            now=deed.at,
+        )
         return found
 
     def _note(self, session: Session, grant: Grant, deed: Deed, text: AgreementText) -> EntryRef:

@@ -16,7 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import choices, durations, grants, notices, organisations, requests, templates
+from consent import (
+    choices,
+    correspondence,
+    durations,
+    grants,
+    notices,
+    organisations,
+    requests,
+    templates,
+)
 from consent.acts import Deed, announce, record_act
 from consent.asks import Ask
 from consent.choices import Agreed, Choice
@@ -145,6 +154,7 @@ class AgreementService:
                         private={"request": str(request_id), "notice": sha256},
                     ),
                 )
+                correspondence.tell_of_request(session, request, now=now)
             return request, notice
 
         return self.store.write(job)
@@ -235,6 +245,14 @@ class AgreementService:
                 FeedEvent.CONSENT_CHANGED if replaced else FeedEvent.CONSENT_GRANTED,
                 organisation_id=ask.template.organisation_id,
                 connection_id=connection_id,
+                now=now,
+            )
+            correspondence.tell_of_act(
+                session,
+                vault.bucket,
+                vault.id,
+                ask.template.organisation_id,
+                Act.ALLOW,
                 now=now,
             )
             return Decided(grant.agreement_id, grant.id, receipt_id)

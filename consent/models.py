@@ -118,6 +118,7 @@ class Agreement(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: in force
     ended_by: Mapped[str | None] = mapped_column(String(16))  # actor of the end (CM-12)
+    expiry_told: Mapped[int] = mapped_column(SmallInteger, default=0)  # days ahead; 0: not yet
 
 
 class AgreementVersion(Base):
@@ -173,6 +174,7 @@ class Grant(Base):
         Index(None, "bucket", "vault_id"),
         Index(None, "bucket", "agreement_id"),
         Index("ix_grants_organisation", "organisation_id", "state", "bucket"),
+        Index("ix_grants_dormant", "dormant_since"),
     )
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -193,6 +195,7 @@ class Grant(Base):
     terms_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_read_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: never read
+    dormant_since: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not dormant
     reads: Mapped[int]
 
 

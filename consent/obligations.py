@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from consent import grants
+from consent import correspondence, grants
 from consent.acts import announce
 from consent.formats import canonical, deletion_receipt
 from consent.formats.errors import FormatError
@@ -124,7 +124,7 @@ class ObligationService:
 
 
 def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> int:
-    """Tell organisations' feeds of what is overdue by now, once each; returns how many.
+    """Tell organisations' feeds, and people, of what is overdue, once each; returns how many.
 
     For the worker's write jobs.
     """
@@ -150,6 +150,7 @@ def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> in
             now=now,
             obligation_id=owed.id,
         )
+        correspondence.tell_of_overdue(session, owed, now=now)
     return len(found)
 
 

@@ -20,7 +20,7 @@ from api.letters import transports
 from api.letters.transports import Transport
 from api.web import letters as wording
 from api.wiring import Wiring
-from consent import organisations
+from consent import correspondence, organisations
 from pds import letters
 from pds.errors import DecryptionError, PDSError
 from pds.letters import Waiting
@@ -85,7 +85,7 @@ class Postman:
             to = self._wiring.notice_addresses.recipient(letter)
         except DecryptionError:
             return None  # a box that opens for nobody: no address to send to
-        if to is None:
+        if to is None or not self._holds(letter):
             return None
         address, locale, code = to
         server = self._wiring.settings.server
@@ -105,3 +105,7 @@ class Postman:
         with self._wiring.uow.read() as session:
             found = organisations.get(session, UUID(letter.about["organisation"]))
         return found.name_az if locale == "az" else found.name_en
+
+    def _holds(self, letter: Waiting) -> bool:
+        with self._wiring.uow.read() as session:
+            return correspondence.is_still_so(session, letter)

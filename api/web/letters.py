@@ -45,16 +45,22 @@ def _l(message: str) -> str:
 _LASTING = _l("This letter is about the safety of your vault, so it cannot be switched off.")
 _CHOSEN = _l("You choose which letters you get in the settings of your vault.")
 _LOOK, _SETTINGS = _l("Look at it in your vault"), _l("Open the settings")
+_CHANGES = {
+    "granted": _l("You share with %(organisation)s what you chose, on the terms that you saw."),
+    "paused": _l("Sharing with %(organisation)s is paused. It can read nothing until you resume."),
+    "resumed": _l("Sharing with %(organisation)s goes on, on the same terms."),
+    "ended": _l("Your connection with %(organisation)s has ended. It can read nothing any more."),
+}
 _WORDS: Mapping[LetterKind, _Words] = {
     LetterKind.REQUEST: _Words(
         _l("A request waits for you"),
-        _l("%(organisation)s asks you to share data. Nothing is shared until you decide."),
+        _l("%(organisation)s asks you to share data, and you have not decided. Nothing is shared."),
         _LOOK,
         "/connections",
     ),
     LetterKind.CHANGE: _Words(
         _l("A connection has changed"),
-        _l("Your connection with %(organisation)s has changed."),
+        "",  # one of _CHANGES
         _LOOK,
         "/connections",
     ),
@@ -160,7 +166,9 @@ def write(
     translate = _translations(locale).gettext
     day = _day(letter.about.get("day", ""), locale)
     found = _WORDS[letter.kind]
-    text = translate(found.text) % {"organisation": organisation, "day": day}
+    change = _CHANGES.get(letter.about.get("change", ""), "")
+    sentence = translate(change if letter.kind is LetterKind.CHANGE else found.text)
+    text = sentence % {"organisation": organisation, "day": day}
     words = _Words(translate(found.subject), text, translate(found.label), found.path)
     footer = translate(_LASTING if letter.kind in SECURITY else _CHOSEN)
     link = issuer + words.path % {"code": code}

@@ -1,4 +1,4 @@
-"""Letters."""
+"""Letters to people: an address, what they do not want to hear of, the outbox."""
 
 from __future__ import annotations
 
