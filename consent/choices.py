@@ -13,7 +13,7 @@ from uuid import UUID
 
 from consent import durations
 from consent.asks import Ask
-from consent.vocabulary import Action, Instances
+from consent.vocabulary import AccessMode, Action, Instances
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.errors import Issue, ValidationFailedError
 
@@ -73,7 +73,10 @@ class Agreed:
 
 def frequencies(ask: Ask) -> list[int]:
     """Return how many fetches of a day may be chosen; the asked number comes last."""
-    most = int(ask.template.document["access"]["fetches_per_day"])
+    access = ask.template.document["access"]
+    most = int(access["fetches_per_day"])
+    if access["mode"] == AccessMode.ONCE:
+        return [most]  # it is fetched once, however often the day allows it to be tried
     return [each for each in FREQUENCIES if each < most] + [most]
 
 

@@ -81,7 +81,7 @@ class Facts:
     expires_at: datetime
     fetches_today: int
     consent_status: ConsentStatus = ConsentStatus.GIVEN  # the latest event's
-    is_fetched: bool = False  # the one fetch of access mode `once` was had: its end is fulfilment
+    is_fetched: bool = False  # the one fetch of access mode `once` was had, which fulfils it
     fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
 
     def with_counted_fetch(self) -> Facts:

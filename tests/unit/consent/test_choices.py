@@ -184,6 +184,8 @@ def test_what_is_only_written_is_not_coarsened_nor_chosen():
 
 def test_the_offer_has_what_is_asked_for_first_or_last():
     assert choices.frequencies(ASK) == [1, 4, 24, 30]
+    once = ask(access={"mode": "once", "fetches_per_day": 30})
+    assert choices.frequencies(once) == [30]
     assert choices.instances(ASK) == {
         "addresses": ["all", "primary", "chosen"],
         "contact": ["all", "primary", "chosen"],
