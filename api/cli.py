@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from api import schema, serving
 from api.app import create_app
+from api.checking_commands import consent
 from api.command_line import PDSGroup, instance_option, json_option, print_json, services_of
 from api.demo.command import demo
 from api.doctor import examine
@@ -414,5 +415,6 @@ def _key_files() -> str:
 
 main.add_command(demo)
 main.add_command(agreement)
+main.add_command(consent)
 for command in (suspend, remove, reinstate):
     organisation.add_command(command)

@@ -13,7 +13,7 @@ expects; a row that was swapped or moved opens nothing (TAK-21).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -55,6 +55,20 @@ class Wrap:
     wrapped: Wrapped
     blob: bytes = field(repr=False)
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """That one key is sealed under another, and until when; not the wrap itself."""
+
+    bucket: int
+    vault_id: UUID
+    by_kind: str
+    by_id: UUID
+    wrapped_kind: str
+    wrapped_id: str
+    wrapped_version: int
+    expires_at: datetime | None
 
 
 def new_key() -> bytes:
@@ -290,3 +304,38 @@ def rotate(
             created_at=now,
         )
     )
+
+
+def held(
+    session: Session,
+    first: int,
+    last: int,
+    *,
+    by_kind: str | None = None,
+    wrapped_kind: str | None = None,
+) -> Iterator[HeldKey]:
+    """Yield which keys hold which in the buckets from `first` to `last`; for checks.
+
+    Args:
+        session: of a read transaction.
+        first: the first bucket.
+        last: the last one.
+        by_kind: only what keys of this kind hold.
+        wrapped_kind: only who holds keys of this kind.
+    """
+    query = select(
+        KeyWrap.bucket,
+        KeyWrap.vault_id,
+        KeyWrap.by_kind,
+        KeyWrap.by_id,
+        KeyWrap.wrapped_kind,
+        KeyWrap.wrapped_id,
+        KeyWrap.wrapped_version,
+        KeyWrap.expires_at,
+    ).where(KeyWrap.bucket.between(first, last))
+    if by_kind is not None:
+        query = query.where(KeyWrap.by_kind == by_kind)
+    if wrapped_kind is not None:
+        query = query.where(KeyWrap.wrapped_kind == wrapped_kind)
+    for row in session.execute(query.execution_options(yield_per=500)):
+        yield HeldKey(*row)

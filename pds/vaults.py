@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pds.errors import NotFoundError
 from pds.events import VaultRef
-from pds.models import Vault
+from pds.models import Vault, VaultKey
 
 
 def take_sequence(session: Session, vault: VaultRef, count: int) -> int:
@@ -46,3 +46,28 @@ def next_event_seq(session: Session, bucket: int, vault_id: UUID) -> int:
         .values(event_seq=Vault.event_seq + 1)
         .returning(Vault.event_seq)
     ).scalar_one()
+
+
+def count_by_bucket(session: Session) -> list[tuple[int, int]]:
+    """Return how many vaults each bucket has that has any, in order of buckets."""
+    query = select(Vault.bucket, func.count()).group_by(Vault.bucket).order_by(Vault.bucket)
+    return list(session.execute(query))
+
+
+def event_counters(session: Session, first: int, last: int) -> list[tuple[UUID, int]]:
+    """Return the last event number of each vault in the buckets from `first` to `last`."""
+    query = select(Vault.id, Vault.event_seq).where(Vault.bucket.between(first, last))
+    return list(session.execute(query))
+
+
+def public_keys(
+    session: Session, first: int, last: int, *, purpose: str
+) -> dict[UUID, list[bytes]]:
+    """Return the 32-byte public keys of one purpose of each vault in the buckets given."""
+    query = select(VaultKey.vault_id, VaultKey.public_key).where(
+        VaultKey.bucket.between(first, last), VaultKey.purpose == purpose
+    )
+    found: dict[UUID, list[bytes]] = {}
+    for vault_id, key in session.execute(query):
+        found.setdefault(vault_id, []).append(key)
+    return found

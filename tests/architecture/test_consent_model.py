@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from api.oauth.invariants import ALL_INVARIANTS
 from consent.lifecycle import MOVES, OBJECTS, transitions
-from tests.support.documents import code_blocks, document
+from tests.support.documents import code_blocks, document, first_cells
 
 PAGE = "docs/consent-model.md"
 _ARROW = re.compile(r"^    (\S+) --> (\S+): (\w+) \((\w+)\)$", re.MULTILINE)
@@ -48,4 +49,13 @@ def test_each_act_is_listed_with_its_event_and_what_it_owes():
 
     assert listed == {
         move.act.value: (move.event.value, move.owes_deletion) for move in MOVES.values()
+    }
+
+
+def test_each_invariant_is_listed():
+    """CM-13."""
+    text = document(PAGE) + "\n## End\n"
+
+    assert first_cells(text, "## What must hold", "## End") == {
+        each.rule for each in ALL_INVARIANTS
     }

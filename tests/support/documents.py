@@ -78,7 +78,7 @@ def first_cells(text, start, end):
     """Return the code names in the first column of the tables of a section."""
     section = text[text.index(start) : text.index(end)]
     cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
-    return {name for cell in cells for name in re.findall(r"`([a-z_.]+)`", cell)}
+    return {name for cell in cells for name in re.findall(r"`([a-z_.-]+)`", cell)}
 
 
 def with_errors(text):

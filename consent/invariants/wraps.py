@@ -1,0 +1,85 @@
+"""Keys that grants hold: only live ones, and only of what their agreements share (TAK-42, P-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+
+from consent.formats import canonical
+from consent.formats.errors import FormatError
+from consent.grants import COLLECTION, INBOUND
+from consent.invariants.scope import Broken, Scope, broken
+from consent.models import AgreementVersion, Grant
+from consent.vocabulary import LIVE_GRANT_STATES, Action
+from pds import keys
+from pds.keys import HeldKey
+
+_NEEDS = {COLLECTION: Action.READ, INBOUND: Action.WRITE}
+
+
+def holder_lives(scope: Scope) -> Iterator[Broken]:
+    """A key under a grant's key is under that of a live grant of the same vault (TAK-42)."""
+    query = select(Grant.id, Grant.vault_id).where(
+        scope.of(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES)
+    )
+    live = set(scope.session.execute(query).all())
+    for held in keys.held(scope.session, scope.first, scope.last, by_kind="grant"):
+        if (held.by_id, held.vault_id) not in live:
+            yield _broken("no live grant of that vault holds this key", held)
+
+
+def key_is_agreed(scope: Scope) -> Iterator[Broken]:
+    """A live grant holds keys of collections of its agreement only, as its actions need (P-13)."""
+    agreed = _agreed(scope)
+    for held in keys.held(scope.session, scope.first, scope.last, by_kind="grant"):
+        needed = agreed.get(held.by_id)
+        if needed is not None and (held.wrapped_kind, held.wrapped_id) not in needed:
+            yield _broken("its agreement does not cover this key", held)
+
+
+def grant_key_is_of_a_grant(scope: Scope) -> Iterator[Broken]:
+    """A grant key is that of a grant of the same vault, whoever holds it."""
+    query = select(Grant.id, Grant.vault_id).where(scope.of(Grant.bucket))
+    known = {(str(grant_id), vault_id) for grant_id, vault_id in scope.session.execute(query)}
+    for held in keys.held(scope.session, scope.first, scope.last, wrapped_kind="grant"):
+        if (held.wrapped_id, held.vault_id) not in known:
+            yield _broken("there is no such grant in that vault", held)
+
+
+def _agreed(scope: Scope) -> dict[UUID, set[tuple[str, str]]]:
+    query = (
+        select(Grant.id, AgreementVersion.document)
+        .select_from(Grant)
+        .join(
+            AgreementVersion,
+            and_(
+                AgreementVersion.bucket == Grant.bucket,
+                AgreementVersion.agreement_id == Grant.agreement_id,
+                AgreementVersion.version == Grant.agreement_version,
+            ),
+        )
+        .where(scope.of(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES))
+        .execution_options(yield_per=500)
+    )
+    found: dict[UUID, set[tuple[str, str]]] = {}
+    for grant_id, text in scope.session.execute(query):
+        try:
+            document: Any = canonical.parse(text)
+            collections = {name.partition(".")[0] for name in document["attributes"]}
+            kinds = [kind for kind, action in _NEEDS.items() if action in document["actions"]]
+        except (FormatError, KeyError, TypeError):
+            continue  # what a text must be is another rule's
+        found[grant_id] = {(kind, name) for kind in kinds for name in collections}
+    return found
+
+
+def _broken(detail: str, held: HeldKey) -> Broken:
+    return broken(
+        detail,
+        vault=held.vault_id,
+        by=f"{held.by_kind} {held.by_id}",
+        wrapped=f"{held.wrapped_kind} {held.wrapped_id} {held.wrapped_version}",
+    )
