@@ -14,6 +14,7 @@ from api.wiring import wiring
 from consent import connections, receipts
 from consent.formats import canonical
 from consent.models import Receipt
+from pds.catalogue import CATALOGUE, Attribute, Cluster
 from pds.clock import from_rfc3339
 from pds.errors import NotFoundError
 from pds.sessions import Visitor
@@ -38,6 +39,7 @@ def notice(sha256: str) -> ResponseReturnValue:
         sha256=sha256,
         required=_grouped(document, "required"),
         optional=_grouped(document, "optional"),
+        kinds=CATALOGUE.collections,
     )
 
 
@@ -84,11 +86,14 @@ def _record(row: Receipt) -> dict[str, Any]:
     return found
 
 
-def _grouped(document: dict[str, Any], member: str) -> list[tuple[Any, list[tuple[Any, str]]]]:
-    reasons = {item["name"]: item["reason"] for item in document[member]}
+def _grouped(
+    document: dict[str, Any], member: str
+) -> list[tuple[Cluster, list[tuple[Attribute, dict[str, Any]]]]]:
+    """Return what was asked by cluster; a notice of the first format offers no coarser forms."""
+    items = {item["name"]: item for item in document[member]}
     return [
-        (cluster, [(attribute, reasons[attribute.qualified_name]) for attribute in attributes])
-        for cluster, attributes in clusters_of(reasons)
+        (cluster, [(attribute, items[attribute.qualified_name]) for attribute in attributes])
+        for cluster, attributes in clusters_of(items)
     ]
 
 

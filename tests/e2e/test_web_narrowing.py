@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from consent import notices
 from tests.support.oauth_client import Callback
 from tests.support.world import wording
 
@@ -227,3 +228,37 @@ def test_putting_aside_rests_for_no_time(world, page, hers):
     decide(hers, page, "defer", duration="")
 
     assert hers.get(link(world)).page.form("decision")
+
+
+def test_the_text_that_was_shown_keeps_what_was_offered(page, hers):
+    """P-28: the notice is kept word for word, choices included."""
+    shown = hers.get(f"/notices/{page.page.form('decision').fields['notice_sha256'][0]}").text
+
+    for words in (
+        "only whether you are 18 or over",
+        "only the main one",
+        "At most 4 times a day",
+        "Not passed on",
+    ):
+        assert words in shown
+
+
+def test_a_notice_of_the_first_format_is_still_shown(world, page, hers):
+    sha256 = page.page.form("decision").fields["notice_sha256"][0]
+    with world.services.uow.read() as session:
+        document = notices.find(session, sha256)
+    first = {
+        name: value
+        for name, value in document.items()
+        if name not in {"instances", "frequencies", "clauses", "flags"}
+    } | {"type": "pds-notice/1"}
+    for member in ("required", "optional"):
+        first[member] = [{"name": i["name"], "reason": i["reason"]} for i in first[member]]
+    kept = world.services.uow.write(
+        lambda session: notices.keep(session, first, now=world.services.clock.now())
+    )
+
+    answer = hers.get(f"/notices/{kept}")
+
+    assert answer.status == 200
+    assert "You can share less of it" not in answer.text

@@ -13,6 +13,7 @@ from consent.formats import canonical
 from consent.formats.reconciliation import Terms, mismatches
 from consent.models import Agreement, AgreementVersion, Event, Grant, Receipt, Request
 from pds.errors import ConflictError, ValidationFailedError
+from pds.models import Record
 from pds.records import Draft
 from tests.support.reading import Mirror, page, values
 from tests.support.world import wording
@@ -243,6 +244,12 @@ def test_records_of_another_person_or_collection_are_not_chosen(world, aysel, sh
     """P-27, SEC-S23: a tampered form; not yours and not there are one answer."""
     leyla = world.person("leyla")
     hers = leyla.save("contact", email="leyla@example.com")
+    bucket = aysel.visitor.vault.bucket
+    world.services.uow.write(  # where only the vault tells the two apart
+        lambda session: session.execute(
+            update(Record).where(Record.id == hers.id).values(bucket=bucket)
+        )
+    )
     gone = aysel.emails[2]
     aysel.records.delete(gone.id, version=gone.version)
     (birth,) = aysel.records.all(["demographics"])

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from api.oauth.models import Token
 from consent.formats import canonical
-from consent.models import Agreement, AgreementVersion, Grant
+from consent.models import Agreement, AgreementVersion, ConsentEvent, Grant
 from pds.crypto.secrets import mint, parse
 from pds.errors import DecryptionError
 from pds.models import KeyWrap, Record, RecordVersion
@@ -113,10 +113,12 @@ def test_terms_of_another_grant_do_not_open(world, aysel, connected):
 
 
 def test_a_withdrawn_agreement_set_active_again_releases_nothing(world, connected):
-    """D8: live by its row, and yet its token opens nothing."""
+    """D8: live by its rows, and yet its token opens nothing."""
     connected.withdraw()
     write(world, Agreement, state="active")
     write(world, Grant, state="active")
+    assert connected.get("/v1/records").json()["type"].endswith("/consent-withdrawn")
+    write(world, ConsentEvent, status="dpv:ConsentGiven")
 
     answer = connected.get("/v1/records")
 
