@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
@@ -85,11 +86,18 @@ class Page:
 
     def form(self, control: str) -> Form:
         """Return the form that has a control of some name."""
+        return self._first(lambda form: control in form.names, control)
+
+    def form_to(self, action: str) -> Form:
+        """Return the form that leads somewhere."""
+        return self._first(lambda form: form.action == action, action)
+
+    def _first(self, is_meant: Callable[[Form], bool], what: str) -> Form:
         parser = _Forms()
         parser.feed(self.text)
-        found = [form for form in parser.forms if control in form.names]
+        found = [form for form in parser.forms if is_meant(form)]
         if not found:
-            raise LookupError(f"no form with {control!r} on {self.url} ({self.status})")
+            raise LookupError(f"no form with {what!r} on {self.url} ({self.status})")
         return found[0]
 
 
@@ -116,6 +124,14 @@ class Browser:
         data.update(values)
         target = urljoin(page.url, form.action)
         answer = self._http.post(target, data=data, headers={"Origin": self._origin})
+        return self._follow(answer)
+
+    def post(self, page: Page, action: str) -> Page:
+        """Press the button of the form that leads to `action`, as it is."""
+        form = page.form_to(action)
+        answer = self._http.post(
+            urljoin(page.url, form.action), data=form.fields, headers={"Origin": self._origin}
+        )
         return self._follow(answer)
 
     def _follow(self, answer: httpx.Response) -> Page:

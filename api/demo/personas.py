@@ -54,6 +54,7 @@ class Business:
     after_end: str
     if_refused: tuple[str, str]
     fetches_per_day: int = 48
+    coarser: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what will do instead
     days_back: Mapping[str, int] = field(default_factory=dict)  # by collection with a range
 
     def template(self, organisation_id: UUID, *, on: date) -> dict[str, Any]:
@@ -70,8 +71,8 @@ class Business:
             "purpose": self.purpose,
             "purpose_text": _wording(self.purpose_text),
             "lawful_basis": "consent",
-            "attributes": _items(self.required),
-            "optional_attributes": _items(self.optional),
+            "attributes": self._items(self.required),
+            "optional_attributes": self._items(self.optional),
             "actions": ["read"],
             "access": {"mode": "on_change", "fetches_per_day": self.fetches_per_day},
             "instances": {},
@@ -99,6 +100,13 @@ class Business:
             "jurisdiction": "AZ",
             "clauses": CURRENT.sha256,
         }
+
+    def _items(self, reasons: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "reason": _wording(reason)}
+            | ({"coarsenings": list(self.coarser[name])} if name in self.coarser else {})
+            for name, reason in reasons.items()
+        ]
 
 
 PEOPLE = (
@@ -148,6 +156,7 @@ MARKET = Business(
         ),
         "addresses.postal_code": ("Evə çatdırılma üçün.", "For home delivery."),
     },
+    coarser={"addresses.postal_code": ["postal_area"]},
     duration="P365D",
     after_end="P30D",
     if_refused=(
@@ -204,6 +213,7 @@ CLINIC = Business(
         "contact.email": ("Təsdiqi e-poçtla göndərmək üçün.", "To confirm by e-mail."),
         "demographics.birth_date": ("Tibbi kart üçün.", "For your medical card."),
     },
+    coarser={"demographics.birth_date": ["year_of_birth", "age_band"]},
     duration="P30D",
     after_end="P7D",
     if_refused=("Qeydiyyatda növbəyə yazıla bilərsiniz.", "You can book at the desk."),
@@ -242,7 +252,3 @@ AUDITOR = "Nigar Əliyeva"
 
 def _wording(pair: tuple[str, str]) -> dict[str, str]:
     return {"az": pair[0], "en": pair[1]}
-
-
-def _items(reasons: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    return [{"name": name, "reason": _wording(reason)} for name, reason in reasons.items()]

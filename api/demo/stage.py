@@ -23,6 +23,7 @@ from api.demo.personas import MARKET
 from api.demo.seed import Seeded
 from api.demo.tryton import TrytonDatabase
 
+_PARTY_FIELDS = ["name", "active", "code", "contact_mechanisms.value", "addresses.postal_code"]
 _READY_SECONDS = 30
 _STOP_SECONDS = 15
 _CONNECTOR_TOML = """\
@@ -53,6 +54,11 @@ category = "contact"
 field = "contact_mechanisms[email]"
 expr = "records[?email].email | [0]"
 transform = ["email"]
+
+[[map]]
+category = "addresses"
+field = "addresses[home]"
+expr = "records[?postal_code] | [0].{{city: locality, postal_code: postal_code}}"
 
 [[map]]
 category = "contact"
@@ -185,10 +191,10 @@ class CrmView:
     database: TrytonDatabase
 
     def parties(self) -> list[dict[str, Any]]:
-        """Return every party that the connector made, archived ones included."""
+        """Return every party, archived ones included, with how it is reached and where it lives."""
         answer = httpx.get(
             f"{self.database.url}/rest/model/party.party",
-            params={"f": ["name", "active", "code", "contact_mechanisms.value"], "s": "200"},
+            params={"f": _PARTY_FIELDS, "s": "200"},
             headers={
                 "Authorization": f"bearer {self.database.token}",
                 "X-Tryton-Context": "eyJhY3RpdmVfdGVzdCI6IGZhbHNlfQ==",

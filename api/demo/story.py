@@ -1,8 +1,8 @@
 """The whole story, played without a person: each step is asserted and printed.
 
-A person imports, an organisation asks, the person allows part of it, the organisation pulls it, the
-connector puts it into a real CRM, the person stops sharing, the CRM is cleaned, and an auditor
-verifies all of it offline.
+A person imports, an organisation asks, the person allows part of it and some of that in a coarser
+form, the organisation pulls it, the connector puts it into a real CRM, the person pauses, goes on
+and stops sharing, the CRM is cleaned, and an auditor verifies all of it offline.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Story:
             ("Aysel corrects her e-mail, the CRM follows", self._corrects),
             ("The connector finds its reads in the log", self._looks_up),
             ("Aysel sees who read what", self._sees_reads),
+            ("Aysel pauses, and what changes meanwhile stays hers", self._pauses),
+            ("Aysel goes on sharing, and the CRM catches up", self._resumes),
             ("Aysel stops sharing in two steps", self._stops_sharing),
             ("The CRM is cleaned, Aysel sees the confirmation", self._is_erased),
             ("The auditor takes the evidence", self._takes_evidence),
@@ -103,14 +105,18 @@ class Story:
         page = self.browser.submit(
             page,
             "decision",
-            attributes=["addresses.locality"],
-            duration="P30D",
             decision="allow",
+            attributes=["addresses.locality", "addresses.postal_code"],
+            duration="P30D",
+            **{"coarsen.addresses.postal_code": "postal_area"},
         )
         _expect(page.url.startswith("http://" + self.connector.listen), f"landed on {page.url}")
         output = waiting.communicate(timeout=60)[0]
         _expect(waiting.returncode == 0, f"the connector could not connect: {output}")
-        return f"1 of {len(offered)} optional items, 30 days instead of {MARKET.duration}"
+        return (
+            f"2 of {len(offered)} optional items, of the postcode only its beginning,"
+            f" 30 days instead of {MARKET.duration}"
+        )
 
     def _syncs(self) -> str:
         self.connector.run("run", "--progress", "plain")
@@ -120,7 +126,9 @@ class Story:
         values = _values(found[0])
         _expect("aysel.mammadova@poct.example" in values, f"her e-mail, not {values}")
         _expect(not any(value.startswith("+994") for value in values), "no phone: not agreed")
-        return "one party with name and e-mail, no phone, because that was not agreed"
+        postcodes = [one.get("postal_code") for one in found[0].get("addresses", [])]
+        _expect(postcodes == ["AZ10"], f"the beginning of her postcode, not {postcodes}")
+        return "one party with name, e-mail and AZ10; no phone, because that was not agreed"
 
     def _syncs_again(self) -> str:
         for _ in range(2):
@@ -129,16 +137,17 @@ class Story:
         return "still one party after two more runs"
 
     def _corrects(self) -> str:
-        listing = self.browser.get("/vault/contact")
-        link = _link_to_record(listing, "aysel.mammadova@poct.example")
-        page = self.browser.get(link)
-        page = self.browser.submit(page, "email", email="aysel.yeni@poct.example")
-        _expect(page.status == _OK, f"saving answered {page.status}")
+        self._change_email("aysel.mammadova@poct.example", "aysel.yeni@poct.example")
         self._until(
             lambda: "aysel.yeni@poct.example" in _values(self._after_run()),
             "the CRM has the corrected e-mail",
         )
         return "aysel.yeni@poct.example"
+
+    def _change_email(self, old: str, new: str) -> None:
+        page = self.browser.get(_link_to_record(self.browser.get("/vault/contact"), old))
+        page = self.browser.submit(page, "email", email=new)
+        _expect(page.status == _OK, f"saving answered {page.status}")
 
     def _looks_up(self) -> str:
         def is_found() -> bool:
@@ -154,8 +163,29 @@ class Story:
         _expect(MARKET.name[0] in page.text, "the market's reads are listed")
         return "the market's reads are listed with their log entries"
 
-    def _stops_sharing(self) -> str:
+    def _pauses(self) -> str:
         self.agreement_path = self._agreement_path()
+        page = self.browser.post(
+            self.browser.get(self.agreement_path), f"{self.agreement_path}/pause"
+        )
+        _expect(page.status == _OK, f"pausing answered {page.status}")
+        self._change_email("aysel.yeni@poct.example", "aysel.sonra@poct.example")
+        self.connector.run("run", "--progress", "plain", check=False)
+        values = _values(self._active_parties()[0])
+        _expect("aysel.sonra@poct.example" not in values, "nothing is read in the pause")
+        return "the CRM keeps what it had and reads nothing new"
+
+    def _resumes(self) -> str:
+        page = self.browser.get(f"{self.agreement_path}/resume")
+        page = self.browser.submit(page, "confirm", confirm="yes")
+        _expect(page.status == _OK, f"resuming answered {page.status}")
+        self._until(
+            lambda: "aysel.sonra@poct.example" in _values(self._after_run()),
+            "the CRM has what changed in the pause",
+        )
+        return "aysel.sonra@poct.example"
+
+    def _stops_sharing(self) -> str:
         page = self.browser.get(f"{self.agreement_path}/stop")
         page = self.browser.submit(page, "confirm", confirm="yes", request_deletion="yes")
         _expect(page.status == _OK, f"stopping answered {page.status}")
