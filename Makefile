@@ -5,6 +5,8 @@ PYTHON ?= python3
 ARGS ?=
 INSTANCE ?= instance
 KILLS ?= 200
+# Of 40 steps each.
+WALKS ?= 2500
 # Every release the project was tested with. `make setup CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= constraints.txt
 
@@ -21,7 +23,7 @@ NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vend
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill bench clean
+	migrate serve demo check drill-kill drill-consent bench clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +105,10 @@ check: lint types imports test ## All that must hold before a change goes in
 
 drill-kill: $(STAMP) programs ## Kill the server KILLS times under load, on each store
 	PDS_DRILL_KILLS=$(KILLS) $(BIN)/pytest tests/drills/test_kill.py
+
+drill-consent: $(STAMP) ## Take WALKS walks through consents against a model, and the races on PostgreSQL
+	PDS_MACHINE_EXAMPLES=$(WALKS) $(BIN)/pytest tests/property/test_grant_machine.py \
+		tests/integration/test_consent_races.py
 
 bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route and an unlogged read
 	$(BIN)/python -m bench.decide
