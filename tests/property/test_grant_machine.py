@@ -81,6 +81,7 @@ class Consent:
     connected: object
     starts_at: object
     ends_at: object
+    refresh_ends_at: object
     state: str = "active"
     has_refresh: bool = True
     is_fetched: bool = False  # the one fetch of access mode `once`
@@ -186,26 +187,52 @@ class GrantMachine(RuleBasedStateMachine):
         assert found.supersedes == (side.last and side.last.connected.agreement_id)
         starts_at = found.created_at.replace(microsecond=0)
         assert found.expires_at - starts_at == timedelta(days=int(duration[1:-1]))
-        side.consents.append(Consent(connected, starts_at, found.expires_at))
+        ends_at = found.expires_at
+        side.consents.append(Consent(connected, starts_at, ends_at, refresh_ends_at=ends_at))
         self._remember(side, connected.access_token)
 
-    @rule(one=which, act=st.sampled_from(["withdraw", "pause", "resume", "terminate", "void"]))
-    def act(self, one, act):
-        """Do something about the latest agreement, whatever became of it."""
-        consent = self.sides[one].last
-        if consent is None:
-            return
-        self._be_unlocked()
-        before, is_over = consent.state, self.clock.instant >= consent.ends_at
-        refused = act in {"pause", "resume"} and (not consent.is_live or is_over)
-        try:
-            getattr(self, f"_{act}")(consent)
-        except ConflictError:
-            assert refused, (act, before)
-        else:
-            assert not refused, (act, before)
-        if not consent.is_live:
-            assert consent.state == before or before in LIVE
+    @rule(one=which)
+    def withdraw(self, one):
+        """Stop sharing; it may have stopped already."""
+        self._act(one, lambda consent: consent.connected.withdraw(), "withdrawn")
+
+    @rule(one=which)
+    def pause(self, one):
+        """Let sharing rest, whatever became of it."""
+        pauses = self.world.services.pauses
+        self._act(one, lambda c: pauses.pause(self._vault, c.connected.agreement_id), "suspended")
+
+    @rule(one=which)
+    def resume(self, one):
+        """Go on sharing, whatever became of it."""
+        pauses = self.world.services.pauses
+        self._act(one, lambda c: pauses.resume(self._vault, c.connected.agreement_id), "active")
+
+    @rule(one=which)
+    def terminate(self, one):
+        """End it as the organisation."""
+
+        def step(consent):
+            self.world.services.endings.terminate(
+                consent.connected.agreement_id,
+                organisation_id=consent.connected.organisation.id,
+                reason=TerminationReason.SERVICE_ENDED,
+            )
+
+        self._act(one, step, "terminated")
+
+    @rule(one=which)
+    def invalidate(self, one):
+        """Declare it void."""
+
+        def step(consent):
+            self.world.services.endings.invalidate(
+                consent.connected.agreement_id,
+                actor=Actor.AUTHORITY,
+                reason=InvalidationReason.COURT_ORDER,
+            )
+
+        self._act(one, step, "invalidated")
 
     @rule(one=which)
     def refresh(self, one):
@@ -226,7 +253,8 @@ class GrantMachine(RuleBasedStateMachine):
         if consent is None or not side.is_good:
             return
         side.organisation.client.revoke(consent.connected.refresh_token)
-        if self._is_current(consent):
+        # Its row outlives the agreement's end, until its own.
+        if consent.has_refresh and self.clock.instant < consent.refresh_ends_at:
             consent.has_refresh = False
             for token in side.tokens:
                 token.is_dead |= token.consent is consent
@@ -299,6 +327,7 @@ class GrantMachine(RuleBasedStateMachine):
         sweep(services)
         for side in self.sides:
             for consent in side.consents:
+                consent.has_refresh &= now < consent.refresh_ends_at
                 if consent.is_live and now >= consent.ends_at:
                     consent.state = consent.natural_end
                 elif consent.is_live and not side.is_good:
@@ -370,38 +399,22 @@ class GrantMachine(RuleBasedStateMachine):
         assert abs(found - expected) < timedelta(seconds=1)
         consent.is_fetched, consent.ends_at = True, found
 
-    def _withdraw(self, consent):
-        consent.connected.withdraw()
-        self._end(consent, "withdrawn")
-
-    def _pause(self, consent):
-        self.world.services.pauses.pause(self._vault, consent.connected.agreement_id)
-        consent.state = "suspended"
-
-    def _resume(self, consent):
-        self.world.services.pauses.resume(self._vault, consent.connected.agreement_id)
-        consent.state = "active"
-
-    def _terminate(self, consent):
-        self.world.services.endings.terminate(
-            consent.connected.agreement_id,
-            organisation_id=consent.connected.organisation.id,
-            reason=TerminationReason.SERVICE_ENDED,
-        )
-        self._end(consent, "terminated")
-
-    def _void(self, consent):
-        self.world.services.endings.invalidate(
-            consent.connected.agreement_id,
-            actor=Actor.AUTHORITY,
-            reason=InvalidationReason.COURT_ORDER,
-        )
-        self._end(consent, "invalidated")
-
-    @staticmethod
-    def _end(consent, state):
-        if consent.is_live:
-            consent.state = state
+    def _act(self, one, step, state):
+        """Do something about the latest agreement: it ends once, and only the living rest."""
+        consent = self.sides[one].last
+        if consent is None:
+            return
+        self._be_unlocked()
+        is_over = not consent.is_live or self.clock.instant >= consent.ends_at
+        refused = state in LIVE and is_over
+        try:
+            step(consent)
+        except ConflictError:
+            assert refused, (state, consent.state)
+        else:
+            assert not refused, (state, consent.state)
+            if consent.is_live:
+                consent.state = state
 
     @property
     def _vault(self):
