@@ -143,6 +143,9 @@ class GrantMachine(RuleBasedStateMachine):
                 required=[EMAIL], access={"mode": mode, "fetches_per_day": 200}
             )
             self.sides.append(Side(organisation, template, is_once=mode == "once"))
+        # So that what follows has something to be about, also in a short walk.
+        for one in range(len(self.sides)):
+            self.consent(one, "P30D")
 
     def teardown(self):
         """Leave nothing behind."""
