@@ -48,6 +48,7 @@ class Served:
     sensitive: object
     agreement: object
     stopped: object
+    paused: object
     record: object
     import_id: object
     notice: str
@@ -96,7 +97,8 @@ def _populated(world, url):
     stopped = world.connect(aysel, bank, bank.publish(required=["profile.given_name"]))
     stopped.withdraw()
     clinic = world.organisation("Sağlam Klinika")
-    world.connect(aysel, clinic, clinic.publish(required=["profile.given_name"]))
+    paused = world.connect(aysel, clinic, clinic.publish(required=["profile.given_name"]))
+    world.services.pauses.pause(aysel.visitor.vault, paused.agreement_id)
     kredit = world.organisation("Tez Kredit")
     refused = kredit.publish(required=["profile.given_name"])
     uri, _ = world.push(kredit, kredit.details(refused))
@@ -113,6 +115,7 @@ def _populated(world, url):
         sensitive,
         shared.agreement_id,
         stopped.agreement_id,
+        paused.agreement_id,
         record.id,
         import_id,
         opened[2],
