@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds.crypto.sealed_box import KEY_BYTES, Kind, open_box, seal
@@ -306,24 +306,8 @@ def rotate(
     )
 
 
-def held(
-    session: Session,
-    first: int,
-    last: int,
-    *,
-    by_kind: str | None = None,
-    wrapped_kind: str | None = None,
-) -> Iterator[HeldKey]:
-    """Yield which keys hold which in the buckets from `first` to `last`; for checks.
-
-    Args:
-        session: of a read transaction.
-        first: the first bucket.
-        last: the last one.
-        by_kind: only what keys of this kind hold.
-        wrapped_kind: only who holds keys of this kind.
-    """
-    query = select(
+_HELD = (
+    select(
         KeyWrap.bucket,
         KeyWrap.vault_id,
         KeyWrap.by_kind,
@@ -332,10 +316,21 @@ def held(
         KeyWrap.wrapped_id,
         KeyWrap.wrapped_version,
         KeyWrap.expires_at,
-    ).where(KeyWrap.bucket.between(first, last))
-    if by_kind is not None:
-        query = query.where(KeyWrap.by_kind == by_kind)
-    if wrapped_kind is not None:
-        query = query.where(KeyWrap.wrapped_kind == wrapped_kind)
-    for row in session.execute(query.execution_options(yield_per=500)):
+    )
+    .where(KeyWrap.bucket.between(bindparam("first"), bindparam("last")))
+    .execution_options(yield_per=500)
+)
+_HELD_BY = _HELD.where(KeyWrap.by_kind == bindparam("kind"))
+_HOLDERS_OF = _HELD.where(KeyWrap.wrapped_kind == bindparam("kind"))
+
+
+def held_by(session: Session, first: int, last: int, kind: str) -> Iterator[HeldKey]:
+    """Yield what keys of one kind hold in the buckets from `first` to `last`; for checks."""
+    for row in session.execute(_HELD_BY, {"first": first, "last": last, "kind": kind}):
+        yield HeldKey(*row)
+
+
+def holders_of(session: Session, first: int, last: int, kind: str) -> Iterator[HeldKey]:
+    """Yield which keys hold keys of one kind, as `held_by`."""
+    for row in session.execute(_HOLDERS_OF, {"first": first, "last": last, "kind": kind}):
         yield HeldKey(*row)

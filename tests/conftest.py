@@ -13,7 +13,7 @@ from tests.support import needs
 from tests.support.memory import scratch
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
-from tests.support.stores import STORES, Stores
+from tests.support.stores import STORES, Stores, holds_what_is_left
 from tests.support.stretching import stretch_each_passphrase_once
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
@@ -74,6 +74,14 @@ def stores():
             return running[0]
 
         yield Stores(Path(stack.enter_context(folder)), cluster)
+
+
+@pytest.fixture(autouse=True)
+def _hold_what_is_left_to_the_rules(request):
+    """CM-13: a store that some tests leave behind must break no invariant."""
+    if "stores" in request.fixturenames:
+        stores = request.getfixturevalue("stores")
+        stores.are_held_to_the_rules = holds_what_is_left(request.node)
 
 
 @pytest.fixture(params=STORES)

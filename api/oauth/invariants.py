@@ -10,7 +10,7 @@ from sqlalchemy import Row, and_, or_, select
 
 from api.oauth.models import Token
 from consent.invariants.check import INVARIANTS, Invariant
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.models import Agreement, Grant
 from consent.vocabulary import LIVE_GRANT_STATES, AgreementState
 from pds import keys
@@ -20,18 +20,20 @@ _AT_ONCE = 500  # parameters of one statement
 _Known = Row[int, UUID, str, UUID | None, datetime | None, str, str]
 
 
+_STRAYS = (
+    select(Token.selector, Token.kind, Token.grant_id)
+    .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
+    .where(
+        within(Token.bucket),
+        Token.grant_id.is_not(None),
+        or_(Grant.id.is_(None), Grant.client_id != Token.client_id),
+    )
+)
+
+
 def token_is_of_its_grant(scope: Scope) -> Iterator[Broken]:
     """A token names a grant of its client; or none, and opens no data (TAK-36)."""
-    query = (
-        select(Token.selector, Token.kind, Token.grant_id)
-        .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
-        .where(
-            scope.of(Token.bucket),
-            Token.grant_id.is_not(None),
-            or_(Grant.id.is_(None), Grant.client_id != Token.client_id),
-        )
-    )
-    for selector, kind, grant_id in scope.session.execute(query):
+    for selector, kind, grant_id in scope.rows(_STRAYS):
         detail = f"the grant of this {kind} is missing, or another client's"
         yield broken(detail, token=selector, grant=grant_id)
 
@@ -84,7 +86,7 @@ ALL_INVARIANTS = (*INVARIANTS, *TOKEN_INVARIANTS)
 
 def _held_by_tokens(scope: Scope) -> Iterator[tuple[HeldKey, _Known | None]]:
     waiting: list[HeldKey] = []
-    for held in keys.held(scope.session, scope.first, scope.last, by_kind="token"):
+    for held in keys.held_by(scope.session, scope.first, scope.last, "token"):
         waiting.append(held)
         if len(waiting) == _AT_ONCE:
             yield from _with_tokens(scope, waiting)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from consent.formats import canonical, jws
 from consent.formats.encoding import b64u_decode
 from consent.formats.errors import FormatError
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.lifecycle import MOVES
 from consent.models import Agreement, AgreementVersion, Connection, ConsentEvent, Obligation
 from consent.vocabulary import AgreementState
@@ -22,82 +22,151 @@ _OWING = tuple(act.value for act, move in MOVES.items() if move.owes_deletion)
 _TYPE = "pds-agreement"
 
 
+_IN_NO_CONNECTION = (
+    select(Agreement.id, Agreement.connection_id)
+    .outerjoin(
+        Connection,
+        and_(Connection.bucket == Agreement.bucket, Connection.id == Agreement.connection_id),
+    )
+    .where(
+        within(Agreement.bucket),
+        or_(
+            Connection.id.is_(None),
+            Connection.vault_id != Agreement.vault_id,
+            Connection.organisation_id != Agreement.organisation_id,
+            Connection.template_id != Agreement.template_id,
+        ),
+    )
+)
+_NAMING_NONE = (
+    select(Connection.id, Connection.agreement_id)
+    .outerjoin(
+        Agreement,
+        and_(Agreement.bucket == Connection.bucket, Agreement.id == Connection.agreement_id),
+    )
+    .where(
+        within(Connection.bucket),
+        or_(Agreement.id.is_(None), Agreement.connection_id != Connection.id),
+    )
+)
+_NOT_THE_LATEST = (
+    select(Agreement.id, Agreement.state, Connection.id, Connection.agreement_id)
+    .select_from(Agreement)
+    .join(
+        Connection,
+        and_(Connection.bucket == Agreement.bucket, Connection.id == Agreement.connection_id),
+    )
+    .where(
+        within(Agreement.bucket),
+        Connection.agreement_id != Agreement.id,
+        or_(Agreement.state.in_(LIVE), Agreement.supersedes == Connection.agreement_id),
+    )
+)
+_texts, _newest = func.count(AgreementVersion.version), func.max(AgreementVersion.version)
+_oldest = func.min(AgreementVersion.version)
+_WITHOUT_A_VERSION = (
+    select(Agreement.id, Agreement.version, _texts, _newest)
+    .select_from(Agreement)
+    .outerjoin(
+        AgreementVersion,
+        and_(
+            AgreementVersion.bucket == Agreement.bucket,
+            AgreementVersion.agreement_id == Agreement.id,
+        ),
+    )
+    .where(within(Agreement.bucket))
+    .group_by(Agreement.bucket, Agreement.id, Agreement.version)
+    .having(or_(_texts != Agreement.version, _newest != Agreement.version, _oldest != 1))
+)
+_TEXTS = (
+    select(AgreementVersion, Agreement)
+    .select_from(AgreementVersion)
+    .outerjoin(
+        Agreement,
+        and_(
+            Agreement.bucket == AgreementVersion.bucket,
+            Agreement.id == AgreementVersion.agreement_id,
+        ),
+    )
+    .where(within(AgreementVersion.bucket))
+    .execution_options(yield_per=500)
+)
+_lives = Agreement.state.in_(LIVE)
+_ODD_ENDS = select(Agreement.id, Agreement.state).where(
+    within(Agreement.bucket),
+    or_(
+        and_(_lives, or_(Agreement.ended_at.is_not(None), Agreement.ended_by.is_not(None))),
+        and_(~_lives, or_(Agreement.ended_at.is_(None), Agreement.ended_by.is_(None))),
+    ),
+)
+_later = aliased(ConsentEvent)
+_last_act = and_(
+    ConsentEvent.bucket == Agreement.bucket,
+    ConsentEvent.agreement_id == Agreement.id,
+    ConsentEvent.seq
+    == select(func.max(_later.seq))
+    .where(_later.bucket == Agreement.bucket, _later.agreement_id == Agreement.id)
+    .scalar_subquery(),
+)
+_owed = func.count(Obligation.id)
+_OWING_OTHERWISE = (
+    select(Agreement.id, ConsentEvent.act, _owed)
+    .select_from(Agreement)
+    .join(ConsentEvent, _last_act)
+    .outerjoin(
+        Obligation,
+        and_(
+            Obligation.bucket == Agreement.bucket,
+            Obligation.vault_id == Agreement.vault_id,
+            Obligation.agreement_id == Agreement.id,
+        ),
+    )
+    .where(within(Agreement.bucket))
+    .group_by(Agreement.bucket, Agreement.id, ConsentEvent.act)
+    .having(_owed != case((ConsentEvent.act.in_(_OWING), 1), else_=0))
+)
+_is_due = Obligation.state == "due"
+_ODD_ANSWERS = (
+    select(Obligation.id, Obligation.agreement_id, Obligation.state)
+    .outerjoin(
+        Agreement,
+        and_(Agreement.bucket == Obligation.bucket, Agreement.id == Obligation.agreement_id),
+    )
+    .where(
+        within(Obligation.bucket),
+        or_(
+            Agreement.id.is_(None),
+            Agreement.organisation_id != Obligation.organisation_id,
+            and_(_is_due, Obligation.answered_at.is_not(None)),
+            and_(
+                ~_is_due,
+                or_(Obligation.answered_at.is_(None), Obligation.evidence.is_(None)),
+            ),
+        ),
+    )
+)
+
+
 def has_its_connection(scope: Scope) -> Iterator[Broken]:
     """An agreement stands in a connection of its vault, organisation and template (P-29)."""
-    query = (
-        select(Agreement.id, Agreement.connection_id)
-        .outerjoin(
-            Connection,
-            and_(Connection.bucket == Agreement.bucket, Connection.id == Agreement.connection_id),
-        )
-        .where(
-            scope.of(Agreement.bucket),
-            or_(
-                Connection.id.is_(None),
-                Connection.vault_id != Agreement.vault_id,
-                Connection.organisation_id != Agreement.organisation_id,
-                Connection.template_id != Agreement.template_id,
-            ),
-        )
-    )
-    for agreement_id, connection_id in scope.session.execute(query):
+    for agreement_id, connection_id in scope.rows(_IN_NO_CONNECTION):
         detail = "its connection is missing, or is of another vault, organisation or template"
         yield broken(detail, agreement=agreement_id, connection=connection_id)
 
 
 def connection_names_the_latest(scope: Scope) -> Iterator[Broken]:
     """A connection names its latest agreement, and only that one may live (P-29)."""
-    query = (
-        select(Connection.id, Connection.agreement_id)
-        .outerjoin(
-            Agreement,
-            and_(Agreement.bucket == Connection.bucket, Agreement.id == Connection.agreement_id),
-        )
-        .where(
-            scope.of(Connection.bucket),
-            or_(Agreement.id.is_(None), Agreement.connection_id != Connection.id),
-        )
-    )
-    for connection_id, agreement_id in scope.session.execute(query):
+    for connection_id, agreement_id in scope.rows(_NAMING_NONE):
         detail = "the agreement that it names is missing, or stands in another connection"
         yield broken(detail, connection=connection_id, agreement=agreement_id)
-    other = (
-        select(Agreement.id, Agreement.state, Connection.id, Connection.agreement_id)
-        .select_from(Agreement)
-        .join(
-            Connection,
-            and_(Connection.bucket == Agreement.bucket, Connection.id == Agreement.connection_id),
-        )
-        .where(
-            scope.of(Agreement.bucket),
-            Connection.agreement_id != Agreement.id,
-            or_(Agreement.state.in_(LIVE), Agreement.supersedes == Connection.agreement_id),
-        )
-    )
-    for agreement_id, state, connection_id, named in scope.session.execute(other):
+    for agreement_id, state, connection_id, named in scope.rows(_NOT_THE_LATEST):
         detail = f"it names {named}, and another is {state} or came after that one"
         yield broken(detail, connection=connection_id, agreement=agreement_id)
 
 
 def has_every_version(scope: Scope) -> Iterator[Broken]:
     """An agreement has a text for each version from 1 to its present one (CM-3)."""
-    count, last = func.count(AgreementVersion.version), func.max(AgreementVersion.version)
-    first = func.min(AgreementVersion.version)
-    query = (
-        select(Agreement.id, Agreement.version, count, last)
-        .select_from(Agreement)
-        .outerjoin(
-            AgreementVersion,
-            and_(
-                AgreementVersion.bucket == Agreement.bucket,
-                AgreementVersion.agreement_id == Agreement.id,
-            ),
-        )
-        .where(scope.of(Agreement.bucket))
-        .group_by(Agreement.bucket, Agreement.id, Agreement.version)
-        .having(or_(count != Agreement.version, last != Agreement.version, first != 1))
-    )
-    for agreement_id, version, found, newest in scope.session.execute(query):
+    for agreement_id, version, found, newest in scope.rows(_WITHOUT_A_VERSION):
         detail = f"its version is {version}, and it has {found} texts, the last of version {newest}"
         yield broken(detail, agreement=agreement_id)
 
@@ -108,20 +177,7 @@ def text_is_signed(scope: Scope) -> Iterator[Broken]:
     The key is the vault's agreement key, whatever key id the signature states.
     """
     keys = vaults.public_keys(scope.session, scope.first, scope.last, purpose="agreement")
-    query = (
-        select(AgreementVersion, Agreement)
-        .select_from(AgreementVersion)
-        .outerjoin(
-            Agreement,
-            and_(
-                Agreement.bucket == AgreementVersion.bucket,
-                Agreement.id == AgreementVersion.agreement_id,
-            ),
-        )
-        .where(scope.of(AgreementVersion.bucket))
-        .execution_options(yield_per=500)
-    )
-    for text, agreement in scope.session.execute(query):
+    for text, agreement in scope.rows(_TEXTS):
         objection = "there is no such agreement"
         if agreement is not None:
             objection = _objection(text, agreement, keys.get(agreement.vault_id, []))
@@ -131,73 +187,19 @@ def text_is_signed(scope: Scope) -> Iterator[Broken]:
 
 def end_is_written_down(scope: Scope) -> Iterator[Broken]:
     """An agreement has an instant and an actor of its end if and only if it ended (CM-12)."""
-    lives = Agreement.state.in_(LIVE)
-    query = select(Agreement.id, Agreement.state).where(
-        scope.of(Agreement.bucket),
-        or_(
-            and_(lives, or_(Agreement.ended_at.is_not(None), Agreement.ended_by.is_not(None))),
-            and_(~lives, or_(Agreement.ended_at.is_(None), Agreement.ended_by.is_(None))),
-        ),
-    )
-    for agreement_id, state in scope.session.execute(query):
+    for agreement_id, state in scope.rows(_ODD_ENDS):
         yield broken(f"it is {state}, which its end contradicts", agreement=agreement_id)
 
 
 def end_owes_deletion(scope: Scope) -> Iterator[Broken]:
     """An agreement has one obligation to delete if its last act owes one, and else none (CM-7)."""
-    later = aliased(ConsentEvent)
-    last = and_(
-        ConsentEvent.bucket == Agreement.bucket,
-        ConsentEvent.agreement_id == Agreement.id,
-        ConsentEvent.seq
-        == select(func.max(later.seq))
-        .where(later.bucket == Agreement.bucket, later.agreement_id == Agreement.id)
-        .scalar_subquery(),
-    )
-    count = func.count(Obligation.id)
-    query = (
-        select(Agreement.id, ConsentEvent.act, count)
-        .select_from(Agreement)
-        .join(ConsentEvent, last)
-        .outerjoin(
-            Obligation,
-            and_(
-                Obligation.bucket == Agreement.bucket,
-                Obligation.vault_id == Agreement.vault_id,
-                Obligation.agreement_id == Agreement.id,
-            ),
-        )
-        .where(scope.of(Agreement.bucket))
-        .group_by(Agreement.bucket, Agreement.id, ConsentEvent.act)
-        .having(count != case((ConsentEvent.act.in_(_OWING), 1), else_=0))
-    )
-    for agreement_id, act, found in scope.session.execute(query):
+    for agreement_id, act, found in scope.rows(_OWING_OTHERWISE):
         yield broken(f"after {act} it has {found} obligations to delete", agreement=agreement_id)
 
 
 def answer_is_kept(scope: Scope) -> Iterator[Broken]:
     """An obligation is of an agreement, and has an answer with evidence unless it is due (CM-7)."""
-    is_due = Obligation.state == "due"
-    query = (
-        select(Obligation.id, Obligation.agreement_id, Obligation.state)
-        .outerjoin(
-            Agreement,
-            and_(Agreement.bucket == Obligation.bucket, Agreement.id == Obligation.agreement_id),
-        )
-        .where(
-            scope.of(Obligation.bucket),
-            or_(
-                Agreement.id.is_(None),
-                Agreement.organisation_id != Obligation.organisation_id,
-                and_(is_due, Obligation.answered_at.is_not(None)),
-                and_(
-                    ~is_due,
-                    or_(Obligation.answered_at.is_(None), Obligation.evidence.is_(None)),
-                ),
-            ),
-        )
-    )
-    for obligation_id, agreement_id, state in scope.session.execute(query):
+    for obligation_id, agreement_id, state in scope.rows(_ODD_ANSWERS):
         detail = f"it is {state}, which its answer or its agreement contradicts"
         yield broken(detail, obligation=obligation_id, agreement=agreement_id)
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import and_, case, or_, select
 
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.lifecycle import MOVES, Act, follow
 from consent.models import Agreement, ConsentEvent, Event, Grant, Receipt
 from consent.vocabulary import Actor, AgreementState, ConsentStatus
@@ -16,25 +16,87 @@ from pds.errors import PDSError
 _NAMES = {act.value: move.event.value for act, move in MOVES.items() if move.agreement}
 
 
+_HISTORIES = (
+    select(Agreement, ConsentEvent)
+    .select_from(Agreement)
+    .outerjoin(
+        ConsentEvent,
+        and_(ConsentEvent.bucket == Agreement.bucket, ConsentEvent.agreement_id == Agreement.id),
+    )
+    .where(within(Agreement.bucket))
+    .order_by(Agreement.bucket, Agreement.id, ConsentEvent.seq)
+    .execution_options(yield_per=500)
+)
+_UNLOGGED = (
+    select(
+        ConsentEvent.agreement_id,
+        ConsentEvent.seq,
+        ConsentEvent.act,
+        ConsentEvent.stream,
+        ConsentEvent.stream_seq,
+    )
+    .outerjoin(
+        Event,
+        and_(
+            Event.bucket == ConsentEvent.bucket,
+            Event.stream == ConsentEvent.stream,
+            Event.seq == ConsentEvent.stream_seq,
+        ),
+    )
+    .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
+    .where(
+        within(ConsentEvent.bucket),
+        or_(
+            Grant.id.is_(None),
+            Grant.agreement_id != ConsentEvent.agreement_id,
+            Event.name != case(_NAMES, value=ConsentEvent.act, else_=""),
+        ),
+    )
+)
+_UNKNOWN = (
+    select(Event.stream, Event.seq, Event.name, Event.grant_id)
+    .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
+    .outerjoin(
+        ConsentEvent,
+        and_(
+            ConsentEvent.bucket == Grant.bucket,
+            ConsentEvent.agreement_id == Grant.agreement_id,
+            ConsentEvent.stream == Event.stream,
+            ConsentEvent.stream_seq == Event.seq,
+        ),
+    )
+    .where(
+        within(Event.bucket),
+        Event.name.in_(sorted(set(_NAMES.values()))),
+        ConsentEvent.seq.is_(None),
+    )
+)
+_WITHOUT_RECEIPT = (
+    select(ConsentEvent.agreement_id, ConsentEvent.seq, ConsentEvent.act)
+    .join(
+        Agreement,
+        and_(Agreement.bucket == ConsentEvent.bucket, Agreement.id == ConsentEvent.agreement_id),
+    )
+    .outerjoin(
+        Receipt,
+        and_(
+            Receipt.bucket == Agreement.bucket,
+            Receipt.vault_id == Agreement.vault_id,
+            Receipt.agreement_id == ConsentEvent.agreement_id,
+            Receipt.stream == ConsentEvent.stream,
+            Receipt.stream_seq == ConsentEvent.stream_seq,
+        ),
+    )
+    .where(within(ConsentEvent.bucket), Receipt.id.is_(None))
+)
+
+
 def history_leads_to_the_state(scope: Scope) -> Iterator[Broken]:
     """Consent events are numbered from 1, and by the table lead to the agreement's state (CM-15).
 
     Each is by an actor who may, in order of time, of a version that the agreement had.
     """
-    query = (
-        select(Agreement, ConsentEvent)
-        .select_from(Agreement)
-        .outerjoin(
-            ConsentEvent,
-            and_(
-                ConsentEvent.bucket == Agreement.bucket, ConsentEvent.agreement_id == Agreement.id
-            ),
-        )
-        .where(scope.of(Agreement.bucket))
-        .order_by(Agreement.bucket, Agreement.id, ConsentEvent.seq)
-        .execution_options(yield_per=500)
-    )
-    rows = scope.session.execute(query)
+    rows = scope.rows(_HISTORIES)
     for agreement, found in groupby(rows, key=lambda row: row[0]):
         events = filter(None, (event for _, event in found))
         for objection in _objections(agreement, events):
@@ -43,33 +105,7 @@ def history_leads_to_the_state(scope: Scope) -> Iterator[Broken]:
 
 def event_is_logged(scope: Scope) -> Iterator[Broken]:
     """A consent event cites the log's event of its act, of a grant of its agreement."""
-    query = (
-        select(
-            ConsentEvent.agreement_id,
-            ConsentEvent.seq,
-            ConsentEvent.act,
-            ConsentEvent.stream,
-            ConsentEvent.stream_seq,
-        )
-        .outerjoin(
-            Event,
-            and_(
-                Event.bucket == ConsentEvent.bucket,
-                Event.stream == ConsentEvent.stream,
-                Event.seq == ConsentEvent.stream_seq,
-            ),
-        )
-        .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
-        .where(
-            scope.of(ConsentEvent.bucket),
-            or_(
-                Grant.id.is_(None),
-                Grant.agreement_id != ConsentEvent.agreement_id,
-                Event.name != case(_NAMES, value=ConsentEvent.act, else_=""),
-            ),
-        )
-    )
-    for agreement_id, seq, act, stream, stream_seq in scope.session.execute(query):
+    for agreement_id, seq, act, stream, stream_seq in scope.rows(_UNLOGGED):
         detail = f"the log has no event of {act} where it says so"
         entry = f"{stream}/{stream_seq}"
         yield broken(detail, agreement=agreement_id, consent_event=seq, entry=entry)
@@ -77,52 +113,14 @@ def event_is_logged(scope: Scope) -> Iterator[Broken]:
 
 def logged_act_is_an_event(scope: Scope) -> Iterator[Broken]:
     """What the log says of a grant's consent is a consent event of its agreement."""
-    query = (
-        select(Event.stream, Event.seq, Event.name, Event.grant_id)
-        .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
-        .outerjoin(
-            ConsentEvent,
-            and_(
-                ConsentEvent.bucket == Grant.bucket,
-                ConsentEvent.agreement_id == Grant.agreement_id,
-                ConsentEvent.stream == Event.stream,
-                ConsentEvent.stream_seq == Event.seq,
-            ),
-        )
-        .where(
-            scope.of(Event.bucket),
-            Event.name.in_(sorted(set(_NAMES.values()))),
-            ConsentEvent.seq.is_(None),
-        )
-    )
-    for stream, seq, name, grant_id in scope.session.execute(query):
+    for stream, seq, name, grant_id in scope.rows(_UNKNOWN):
         detail = f"no consent event cites this {name}"
         yield broken(detail, entry=f"{stream}/{seq}", grant=grant_id)
 
 
 def event_has_its_receipt(scope: Scope) -> Iterator[Broken]:
     """A consent event has a receipt that cites the same entry of the log."""
-    query = (
-        select(ConsentEvent.agreement_id, ConsentEvent.seq, ConsentEvent.act)
-        .join(
-            Agreement,
-            and_(
-                Agreement.bucket == ConsentEvent.bucket, Agreement.id == ConsentEvent.agreement_id
-            ),
-        )
-        .outerjoin(
-            Receipt,
-            and_(
-                Receipt.bucket == Agreement.bucket,
-                Receipt.vault_id == Agreement.vault_id,
-                Receipt.agreement_id == ConsentEvent.agreement_id,
-                Receipt.stream == ConsentEvent.stream,
-                Receipt.stream_seq == ConsentEvent.stream_seq,
-            ),
-        )
-        .where(scope.of(ConsentEvent.bucket), Receipt.id.is_(None))
-    )
-    for agreement_id, seq, act in scope.session.execute(query):
+    for agreement_id, seq, act in scope.rows(_WITHOUT_RECEIPT):
         yield broken(f"{act} has no receipt", agreement=agreement_id, consent_event=seq)
 
 

@@ -11,7 +11,7 @@ from consent import durations
 from consent.formats import canonical
 from consent.formats.errors import FormatError
 from consent.invariants.agreements import LIVE
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.lifecycle import MOVES
 from consent.models import Agreement, AgreementVersion, Grant, Request
 from consent.templates import Template
@@ -26,58 +26,97 @@ _TOGETHER = {
 _WITH_AGREEMENT = and_(Agreement.bucket == Grant.bucket, Agreement.id == Grant.agreement_id)
 
 
+_together = or_(
+    *(
+        and_(Agreement.state == agreement, Grant.state == grant)
+        for agreement, grant in sorted(_TOGETHER)
+    )
+)
+_ODD_STATES = (
+    select(Grant.id, Grant.state, Agreement.id, Agreement.state)
+    .select_from(Grant)
+    .join(Agreement, _WITH_AGREEMENT)
+    .where(within(Grant.bucket), not_(_together))
+)
+_grants = func.count(Grant.id)
+_NOT_ONE = (
+    select(Agreement.id, _grants)
+    .select_from(Agreement)
+    .outerjoin(Grant, _WITH_AGREEMENT)
+    .where(within(Agreement.bucket))
+    .group_by(Agreement.bucket, Agreement.id)
+    .having(_grants != 1)
+)
+_STRAYS = (
+    select(Grant.id, Grant.agreement_id, Grant.agreement_version)
+    .outerjoin(Agreement, _WITH_AGREEMENT)
+    .where(
+        within(Grant.bucket),
+        or_(
+            Agreement.id.is_(None),
+            Agreement.vault_id != Grant.vault_id,
+            Agreement.organisation_id != Grant.organisation_id,
+            Agreement.client_id != Grant.client_id,
+            Grant.agreement_version > Agreement.version,
+            and_(Agreement.state.in_(LIVE), Grant.agreement_version != Agreement.version),
+        ),
+    )
+)
+_WINDOWS = (
+    select(
+        Grant.id,
+        Grant.expires_at,
+        Agreement.id,
+        Agreement.expires_at,
+        AgreementVersion.document,
+    )
+    .select_from(Grant)
+    .join(Agreement, _WITH_AGREEMENT)
+    .join(
+        AgreementVersion,
+        and_(
+            AgreementVersion.bucket == Agreement.bucket,
+            AgreementVersion.agreement_id == Agreement.id,
+            AgreementVersion.version == Agreement.version,
+        ),
+    )
+    .where(within(Grant.bucket))
+    .execution_options(yield_per=500)
+)
+_AGREED = (
+    select(AgreementVersion, Agreement, Request.asked)
+    .select_from(AgreementVersion)
+    .join(
+        Agreement,
+        and_(
+            Agreement.bucket == AgreementVersion.bucket,
+            Agreement.id == AgreementVersion.agreement_id,
+        ),
+    )
+    .outerjoin(
+        Request, and_(Request.bucket == Agreement.bucket, Request.id == Agreement.request_id)
+    )
+    .where(within(AgreementVersion.bucket))
+    .execution_options(yield_per=500)
+)
+
+
 def lives_with_its_agreement(scope: Scope) -> Iterator[Broken]:
     """A grant is in the state that goes with its agreement's: neither outlives the other (CM-9)."""
-    together = or_(
-        *(
-            and_(Agreement.state == agreement, Grant.state == grant)
-            for agreement, grant in sorted(_TOGETHER)
-        )
-    )
-    query = (
-        select(Grant.id, Grant.state, Agreement.id, Agreement.state)
-        .select_from(Grant)
-        .join(Agreement, _WITH_AGREEMENT)
-        .where(scope.of(Grant.bucket), not_(together))
-    )
-    for grant_id, state, agreement_id, agreement_state in scope.session.execute(query):
+    for grant_id, state, agreement_id, agreement_state in scope.rows(_ODD_STATES):
         detail = f"it is {state} under an agreement that is {agreement_state}"
         yield broken(detail, grant=grant_id, agreement=agreement_id)
 
 
 def agreement_has_one(scope: Scope) -> Iterator[Broken]:
     """An agreement has exactly one grant (CM-11)."""
-    count = func.count(Grant.id)
-    query = (
-        select(Agreement.id, count)
-        .select_from(Agreement)
-        .outerjoin(Grant, _WITH_AGREEMENT)
-        .where(scope.of(Agreement.bucket))
-        .group_by(Agreement.bucket, Agreement.id)
-        .having(count != 1)
-    )
-    for agreement_id, found in scope.session.execute(query):
+    for agreement_id, found in scope.rows(_NOT_ONE):
         yield broken(f"it has {found} grants", agreement=agreement_id)
 
 
 def is_of_its_agreement(scope: Scope) -> Iterator[Broken]:
     """A grant is of its agreement's vault, organisation, client and, while alive, version."""
-    query = (
-        select(Grant.id, Grant.agreement_id, Grant.agreement_version)
-        .outerjoin(Agreement, _WITH_AGREEMENT)
-        .where(
-            scope.of(Grant.bucket),
-            or_(
-                Agreement.id.is_(None),
-                Agreement.vault_id != Grant.vault_id,
-                Agreement.organisation_id != Grant.organisation_id,
-                Agreement.client_id != Grant.client_id,
-                Grant.agreement_version > Agreement.version,
-                and_(Agreement.state.in_(LIVE), Grant.agreement_version != Agreement.version),
-            ),
-        )
-    )
-    for grant_id, agreement_id, version in scope.session.execute(query):
+    for grant_id, agreement_id, version in scope.rows(_STRAYS):
         detail = (
             "its agreement is missing, of another vault, organisation or client,"
             f" or of another version than {version}"
@@ -87,28 +126,7 @@ def is_of_its_agreement(scope: Scope) -> Iterator[Broken]:
 
 def ends_with_its_agreement(scope: Scope) -> Iterator[Broken]:
     """A grant expires no later than its agreement, and that no later than was signed (P-9)."""
-    query = (
-        select(
-            Grant.id,
-            Grant.expires_at,
-            Agreement.id,
-            Agreement.expires_at,
-            AgreementVersion.document,
-        )
-        .select_from(Grant)
-        .join(Agreement, _WITH_AGREEMENT)
-        .join(
-            AgreementVersion,
-            and_(
-                AgreementVersion.bucket == Agreement.bucket,
-                AgreementVersion.agreement_id == Agreement.id,
-                AgreementVersion.version == Agreement.version,
-            ),
-        )
-        .where(scope.of(Grant.bucket))
-        .execution_options(yield_per=500)
-    )
-    for grant_id, ends, agreement_id, agreement_ends, text in scope.session.execute(query):
+    for grant_id, ends, agreement_id, agreement_ends, text in scope.rows(_WINDOWS):
         try:
             document: Any = canonical.parse(text)
             signed = from_rfc3339(document["expires_at"])
@@ -129,23 +147,7 @@ def agreed_is_within_the_ask(scope: Scope) -> Iterator[Broken]:
     for in a coarser form, that form. The present version is held to its request, each one to the
     template that it names.
     """
-    query = (
-        select(AgreementVersion, Agreement, Request.asked)
-        .select_from(AgreementVersion)
-        .join(
-            Agreement,
-            and_(
-                Agreement.bucket == AgreementVersion.bucket,
-                Agreement.id == AgreementVersion.agreement_id,
-            ),
-        )
-        .outerjoin(
-            Request, and_(Request.bucket == Agreement.bucket, Request.id == Agreement.request_id)
-        )
-        .where(scope.of(AgreementVersion.bucket))
-        .execution_options(yield_per=500)
-    )
-    for text, agreement, asked in scope.session.execute(query):
+    for text, agreement, asked in scope.rows(_AGREED):
         try:
             document: Any = canonical.parse(text.document)
             objections = [

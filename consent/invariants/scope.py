@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Result, Select, bindparam
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from consent import templates
 from consent.templates import Template
 from pds.errors import NotFoundError
 
+Columns = TypeVarTuple("Columns")
 _KNOWN_TEMPLATES = 1_000
 
 
@@ -34,9 +36,9 @@ class Scope:
     swept_until: datetime | None = None
     _templates: dict[str, Template | None] = field(default_factory=dict)
 
-    def of(self, bucket: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-        """Return the condition that a row is of these buckets."""
-        return bucket.between(self.first, self.last)
+    def rows(self, query: Select[*Columns]) -> Result[*Columns]:
+        """Run a query that asks for rows `within` the buckets of a scope."""
+        return self.session.execute(query, {"first": self.first, "last": self.last})
 
     def template(self, sha256: str) -> Template | None:
         """Return a template version by its hash; None: there is none."""
@@ -56,6 +58,11 @@ class Broken:
 
     detail: str
     ids: Mapping[str, str]
+
+
+def within(bucket: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Return the condition that a row is of the buckets of a scope, for `Scope.rows`."""
+    return bucket.between(bindparam("first"), bindparam("last"))
 
 
 Check = Callable[[Scope], Iterator[Broken]]

@@ -18,7 +18,7 @@ from consent.formats import canonical
 from consent.formats.errors import FormatError
 from consent.formats.leaf import PublicPart, to_minute
 from consent.formats.meaning import GRANT_STREAM, READ, ReadCheck, Terms
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.log.entries import DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM, grant_stream
 from consent.models import (
     AgreementVersion,
@@ -39,16 +39,72 @@ _CONSENT = "consent."
 _WITH_PAYLOAD = and_(EventPayload.bucket == Event.bucket, EventPayload.event_id == Event.id)
 
 
+_count, _first, _last = func.count(), func.min(Event.seq), func.max(Event.seq)
+_WITH_GAPS = (
+    select(Event.bucket, Event.stream)
+    .where(within(Event.bucket))
+    .group_by(Event.bucket, Event.stream)
+    .having(or_(_first != 1, _count != _last))
+)
+_LAST_NUMBERS = (
+    select(Event.stream, func.max(Event.seq))
+    .where(within(Event.bucket))
+    .group_by(Event.bucket, Event.stream)
+)
+_EVENTS = (
+    select(
+        Event.stream,
+        Event.seq,
+        Event.name,
+        Event.at,
+        Event.grant_id,
+        Event.c_pub,
+        EventPayload.pub,
+        EventPayload.r_pub,
+    )
+    .select_from(Event)
+    .join(EventPayload, _WITH_PAYLOAD)
+    .where(within(Event.bucket))
+    .execution_options(yield_per=500)
+)
+_MISPLACED = (
+    select(Event.stream, Event.seq, LogPending.event_id.is_not(None))
+    .select_from(Event)
+    .outerjoin(LogPending, and_(LogPending.bucket == Event.bucket, LogPending.event_id == Event.id))
+    .outerjoin(LogEntry, and_(LogEntry.bucket == Event.bucket, LogEntry.event_id == Event.id))
+    .where(
+        within(Event.bucket),
+        or_(
+            and_(LogPending.event_id.is_(None), LogEntry.event_id.is_(None)),
+            and_(LogPending.event_id.is_not(None), LogEntry.event_id.is_not(None)),
+        ),
+    )
+)
+_ACCESSES = (
+    select(Event.bucket, Event.stream, Event.seq, Event.at, Event.grant_id, EventPayload.pub)
+    .select_from(Event)
+    .join(EventPayload, _WITH_PAYLOAD)
+    .where(
+        within(Event.bucket),
+        or_(
+            Event.name.in_((EventName.DATA_READ, EventName.DATA_DEPOSITED)),
+            and_(
+                Event.name.startswith(_CONSENT, autoescape=True),
+                Event.stream.startswith(GRANT_STREAM, autoescape=True),
+            ),
+        ),
+    )
+    .order_by(Event.bucket, Event.stream, Event.seq)
+    .execution_options(yield_per=500)
+)
+_SIZE = select(func.max(LogState.size))
+_PLACED = select(func.count(LogEntry.event_id), func.max(LogEntry.index))
+_COUNTED = select(Grant.id, Grant.seq).where(within(Grant.bucket))
+
+
 def has_no_gap(scope: Scope) -> Iterator[Broken]:
     """A stream's events are numbered from 1 without gaps (P-31)."""
-    count, first, last = func.count(), func.min(Event.seq), func.max(Event.seq)
-    query = (
-        select(Event.bucket, Event.stream)
-        .where(scope.of(Event.bucket))
-        .group_by(Event.bucket, Event.stream)
-        .having(or_(first != 1, count != last))
-    )
-    for bucket, stream in scope.session.execute(query):
+    for bucket, stream in scope.rows(_WITH_GAPS):
         place = func.row_number().over(order_by=Event.seq)
         numbered = (
             select(Event.seq, place.label("place"))
@@ -62,12 +118,7 @@ def has_no_gap(scope: Scope) -> Iterator[Broken]:
 
 def ends_at_its_counter(scope: Scope) -> Iterator[Broken]:
     """The last number of a stream is the one that its grant, vault or deployment counted (P-31)."""
-    query = (
-        select(Event.stream, func.max(Event.seq))
-        .where(scope.of(Event.bucket))
-        .group_by(Event.bucket, Event.stream)
-    )
-    last = dict(scope.session.execute(query).all())
+    last = dict(scope.rows(_LAST_NUMBERS).all())
     for stream, counted, ids in _counters(scope):
         if (found := last.pop(stream, 0)) != counted:
             detail = f"the last number of {stream} is {found}, and {counted} was counted"
@@ -78,23 +129,7 @@ def ends_at_its_counter(scope: Scope) -> Iterator[Broken]:
 
 def is_what_its_leaf_says(scope: Scope) -> Iterator[Broken]:
     """An event is what its public part says, and that is what its leaf commits to (P-32)."""
-    query = (
-        select(
-            Event.stream,
-            Event.seq,
-            Event.name,
-            Event.at,
-            Event.grant_id,
-            Event.c_pub,
-            EventPayload.pub,
-            EventPayload.r_pub,
-        )
-        .select_from(Event)
-        .join(EventPayload, _WITH_PAYLOAD)
-        .where(scope.of(Event.bucket))
-        .execution_options(yield_per=500)
-    )
-    for stream, seq, name, at, grant_id, c_pub, pub, r_pub in scope.session.execute(query):
+    for stream, seq, name, at, grant_id, c_pub, pub, r_pub in scope.rows(_EVENTS):
         stated = (name, to_minute(at), stream, seq, None if grant_id is None else str(grant_id))
         if not hmac.compare_digest(hmac.digest(r_pub, pub, "sha256"), c_pub):
             yield broken("its leaf commits to another public part", entry=f"{stream}/{seq}")
@@ -104,32 +139,15 @@ def is_what_its_leaf_says(scope: Scope) -> Iterator[Broken]:
 
 def has_one_place_in_the_log(scope: Scope) -> Iterator[Broken]:
     """An event's leaf is in the tree or waits to be placed, and not both (LOG-14)."""
-    query = (
-        select(Event.stream, Event.seq, LogPending.event_id.is_not(None))
-        .select_from(Event)
-        .outerjoin(
-            LogPending, and_(LogPending.bucket == Event.bucket, LogPending.event_id == Event.id)
-        )
-        .outerjoin(LogEntry, and_(LogEntry.bucket == Event.bucket, LogEntry.event_id == Event.id))
-        .where(
-            scope.of(Event.bucket),
-            or_(
-                and_(LogPending.event_id.is_(None), LogEntry.event_id.is_(None)),
-                and_(LogPending.event_id.is_not(None), LogEntry.event_id.is_not(None)),
-            ),
-        )
-    )
-    for stream, seq, waits in scope.session.execute(query):
+    for stream, seq, waits in scope.rows(_MISPLACED):
         where = "both in the tree and waiting" if waits else "neither in the tree nor waiting"
         yield broken(f"its leaf is {where}", entry=f"{stream}/{seq}")
 
 
 def tree_is_as_long_as_its_entries(scope: Scope) -> Iterator[Broken]:
     """The leaves placed are numbered from 0 to the size of the tree (LOG-3)."""
-    size = scope.session.scalar(select(func.max(LogState.size))) or 0
-    placed, last = scope.session.execute(
-        select(func.count(LogEntry.event_id), func.max(LogEntry.index))
-    ).one()
+    size = scope.session.scalar(_SIZE) or 0
+    placed, last = scope.session.execute(_PLACED).one()
     if (placed, last) != (size, size - 1 if size else None):
         yield broken(f"the tree has {size} leaves, and {placed} are placed, the last at {last}")
 
@@ -140,24 +158,7 @@ def access_lies_in_a_consent(scope: Scope) -> Iterator[Broken]:
     By the verifier's rules (`consent.formats.meaning`), over the public parts of each grant's
     stream; and by the second, within the agreement's window.
     """
-    query = (
-        select(Event.bucket, Event.stream, Event.seq, Event.at, Event.grant_id, EventPayload.pub)
-        .select_from(Event)
-        .join(EventPayload, _WITH_PAYLOAD)
-        .where(
-            scope.of(Event.bucket),
-            or_(
-                Event.name.in_((EventName.DATA_READ, EventName.DATA_DEPOSITED)),
-                and_(
-                    Event.name.startswith(_CONSENT, autoescape=True),
-                    Event.stream.startswith(GRANT_STREAM, autoescape=True),
-                ),
-            ),
-        )
-        .order_by(Event.bucket, Event.stream, Event.seq)
-        .execution_options(yield_per=500)
-    )
-    rows = scope.session.execute(query)
+    rows = scope.rows(_ACCESSES)
     for _, events in groupby(rows, key=lambda row: row[:2]):
         terms: _Agreed | None = None
         check = ReadCheck({})
@@ -248,8 +249,7 @@ def _stated(pub: bytes) -> tuple[object, ...]:
 
 
 def _counters(scope: Scope) -> Iterator[tuple[str, int, dict[str, UUID | str]]]:
-    query = select(Grant.id, Grant.seq).where(scope.of(Grant.bucket))
-    for grant_id, seq in scope.session.execute(query):
+    for grant_id, seq in scope.rows(_COUNTED):
         yield grant_stream(grant_id), seq, {"grant": grant_id}
     for vault_id, seq in vaults.event_counters(scope.session, scope.first, scope.last):
         yield vault_stream(vault_id), seq, {"vault": vault_id}

@@ -11,7 +11,7 @@ from sqlalchemy import and_, select
 from consent.formats import canonical
 from consent.formats.errors import FormatError
 from consent.grants import COLLECTION, INBOUND
-from consent.invariants.scope import Broken, Scope, broken
+from consent.invariants.scope import Broken, Scope, broken, within
 from consent.models import AgreementVersion, Grant
 from consent.vocabulary import LIVE_GRANT_STATES, Action
 from pds import keys
@@ -20,13 +20,30 @@ from pds.keys import HeldKey
 _NEEDS = {COLLECTION: Action.READ, INBOUND: Action.WRITE}
 
 
+_LIVE = select(Grant.id, Grant.vault_id).where(
+    within(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES)
+)
+_GRANTS = select(Grant.id, Grant.vault_id).where(within(Grant.bucket))
+_LIVE_TEXTS = (
+    select(Grant.id, AgreementVersion.document)
+    .select_from(Grant)
+    .join(
+        AgreementVersion,
+        and_(
+            AgreementVersion.bucket == Grant.bucket,
+            AgreementVersion.agreement_id == Grant.agreement_id,
+            AgreementVersion.version == Grant.agreement_version,
+        ),
+    )
+    .where(within(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES))
+    .execution_options(yield_per=500)
+)
+
+
 def holder_lives(scope: Scope) -> Iterator[Broken]:
     """A key under a grant's key is under that of a live grant of the same vault (TAK-42)."""
-    query = select(Grant.id, Grant.vault_id).where(
-        scope.of(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES)
-    )
-    live = set(scope.session.execute(query).all())
-    for held in keys.held(scope.session, scope.first, scope.last, by_kind="grant"):
+    live = set(scope.rows(_LIVE).all())
+    for held in keys.held_by(scope.session, scope.first, scope.last, "grant"):
         if (held.by_id, held.vault_id) not in live:
             yield _broken("no live grant of that vault holds this key", held)
 
@@ -34,7 +51,7 @@ def holder_lives(scope: Scope) -> Iterator[Broken]:
 def key_is_agreed(scope: Scope) -> Iterator[Broken]:
     """A live grant holds keys of collections of its agreement only, as its actions need (P-13)."""
     agreed = _agreed(scope)
-    for held in keys.held(scope.session, scope.first, scope.last, by_kind="grant"):
+    for held in keys.held_by(scope.session, scope.first, scope.last, "grant"):
         needed = agreed.get(held.by_id)
         if needed is not None and (held.wrapped_kind, held.wrapped_id) not in needed:
             yield _broken("its agreement does not cover this key", held)
@@ -42,30 +59,15 @@ def key_is_agreed(scope: Scope) -> Iterator[Broken]:
 
 def grant_key_is_of_a_grant(scope: Scope) -> Iterator[Broken]:
     """A grant key is that of a grant of the same vault, whoever holds it."""
-    query = select(Grant.id, Grant.vault_id).where(scope.of(Grant.bucket))
-    known = {(str(grant_id), vault_id) for grant_id, vault_id in scope.session.execute(query)}
-    for held in keys.held(scope.session, scope.first, scope.last, wrapped_kind="grant"):
+    known = {(str(grant_id), vault_id) for grant_id, vault_id in scope.rows(_GRANTS)}
+    for held in keys.holders_of(scope.session, scope.first, scope.last, "grant"):
         if (held.wrapped_id, held.vault_id) not in known:
             yield _broken("there is no such grant in that vault", held)
 
 
 def _agreed(scope: Scope) -> dict[UUID, set[tuple[str, str]]]:
-    query = (
-        select(Grant.id, AgreementVersion.document)
-        .select_from(Grant)
-        .join(
-            AgreementVersion,
-            and_(
-                AgreementVersion.bucket == Grant.bucket,
-                AgreementVersion.agreement_id == Grant.agreement_id,
-                AgreementVersion.version == Grant.agreement_version,
-            ),
-        )
-        .where(scope.of(Grant.bucket), Grant.state.in_(LIVE_GRANT_STATES))
-        .execution_options(yield_per=500)
-    )
     found: dict[UUID, set[tuple[str, str]]] = {}
-    for grant_id, text in scope.session.execute(query):
+    for grant_id, text in scope.rows(_LIVE_TEXTS):
         try:
             document: Any = canonical.parse(text)
             collections = {name.partition(".")[0] for name in document["attributes"]}
