@@ -77,6 +77,7 @@ def pages_of(served):
         f"/notices/{served.notice}",
         "/activity",
         "/settings",
+        "/settings/letters",
         served.ask(),
         served.ask(served.sensitive),
     ]

@@ -27,6 +27,7 @@ from pds.keys import VaultKeys, Wrapped, Wrapper
 from pds.records import Draft, open_record, record_key
 from tests.support import postgresql
 from tests.support.attacker import Attacker, copy_tables
+from tests.support.mailbox import Mailbox, confirmed, send_letters
 from tests.support.oauth_client import ath
 from tests.support.reading import page
 from tests.support.world import PASSPHRASE
@@ -42,6 +43,7 @@ CANARIES = {
     "deposited": "canary-deposit@example.com",
     "imported": "canary-import@example.com",
     "login": "canarylogin",
+    "notice address": "canary-notice@example.com",
 }
 CARD = (
     "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Canary Imported\r\n"
@@ -84,6 +86,7 @@ def story(world, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(world.http, "send", _recording(world.http.send, proofs := []))
     aysel = world.person(CANARIES["login"])
+    mailbox = confirmed(world.services, aysel, Mailbox(), CANARIES["notice address"])
     aysel.save("contact", email=CANARIES["email"])
     aysel.save("profile", given_name=CANARIES["given_name"])
     aysel.save("identity", national_id=CANARIES["national_id"])
@@ -115,6 +118,8 @@ def story(world, caplog, monkeypatch):
         world.services.accounts.enter(CANARIES["login"], "wrong " + PASSPHRASE)
     bank = world.organisation("Bank")
     world.connect(aysel, bank, bank.publish(required=["profile.given_name"])).withdraw()
+    # Out by the mailbox: a trial's worker would leave letters, with the address, in its folder.
+    assert send_letters(world.services, mailbox).letters
     Worker(world.services).turn()
     return story
 

@@ -72,6 +72,7 @@ def test_an_address_is_told_of_nothing_before_it_is_confirmed(world, aysel, mail
 
     send_letters(world.services, mailbox)
 
+    assert [row.kind for row in rows(world)] == ["confirm"]
     assert mailbox.subjects() == ["Confirm your address"]
     assert mailbox.letters[0]["To"] == ADDRESS
 
@@ -167,7 +168,8 @@ def test_an_address_stands_nowhere_as_it_is(world, aysel, reached):
 
 
 def test_a_changed_address_is_told_of_at_the_one_before(world, aysel, reached):
-    """SEC-S09: whoever took an account over cannot do it silently."""
+    """SEC-S09: whoever took an account over cannot do it silently, nor read what waited."""
+    tell(world, aysel, LetterKind.SIGN_IN)
     give(world, aysel, "mallory@example.com")
     send_letters(world.services, reached)
 
