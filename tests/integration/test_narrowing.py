@@ -8,11 +8,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from api.oauth.invariants import ALL_INVARIANTS
 from consent.agreements import AGREEMENT_VERSION
 from consent.formats import canonical
 from consent.formats.reconciliation import Terms, mismatches
+from consent.invariants.check import check
+from consent.invariants.scope import Scope
 from consent.models import Agreement, AgreementVersion, Event, Grant, Receipt, Request
 from pds.errors import ConflictError, ValidationFailedError
+from pds.ids import BUCKETS
 from pds.models import Record
 from pds.records import Draft
 from tests.support.reading import Mirror, page, values
@@ -342,3 +346,30 @@ def test_every_answer_reconciles_with_its_agreement_on_both_sides(
         assert mismatches(pages[0], terms) == []
         assert mismatches(pages[1], terms) == []
         assert mismatches(pages[2], terms, collection="contact") == []
+
+
+def test_what_narrowing_and_putting_aside_leave_behind_keeps_every_invariant(
+    world, aysel, shop, template
+):
+    """CM-13."""
+    chosen = {
+        "instances": {"contact": "chosen"},
+        "records": {"contact": frozenset({aysel.emails[1].id})},
+    }
+    page(world.connect(aysel, shop, template, **(NARROWED | chosen)))
+    coarse = shop.publish(
+        attributes=[item(BIRTH, coarsened_to="age_band", coarsenings=["age_over_18"])],
+        optional_attributes=[item(EMAIL)],
+        instances={"contact": "primary"},
+    )
+    connected = world.connect(aysel, shop, coarse, optional=[EMAIL])
+    assert values(page(connected), "birth_date") == ["30-39"]
+    assert values(page(connected), "email") == ["home@example.com"]
+    request_uri, _ = world.push(shop, shop.details(coarse))
+    world.defer(aysel, world.open_request(aysel, shop, request_uri))
+
+    with world.services.uow.read() as session:
+        scope = Scope(session, 0, BUCKETS - 1, world.services.clock.now())
+        found = [each.text() for each in check(scope, ALL_INVARIANTS)]
+
+    assert found == []
