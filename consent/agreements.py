@@ -1,6 +1,6 @@
 """Decisions: what makes an agreement (`consent.endings` undoes it).
 
-`allow` and `refuse` are the only way to a consent row, and each is one transaction: the notice is
+`allow`, `refuse` and `defer` are the only way to a consent row, each one transaction: the notice is
 checked again, the request spent, keys wrapped, agreement signed, event logged, receipt issued.
 """
 
@@ -309,6 +309,8 @@ class AgreementService:
         )
 
         def job(session: Session) -> UUID:
+            # As `allow` does: two decisions at once must not each wait for the other's row.
+            vaults.lock(session, vault)
             notice = self._recheck(session, ask, choice, locale=choice.locale)
             requests.settle(session, request, act, now=now)
             also(session)
