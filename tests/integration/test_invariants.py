@@ -149,6 +149,8 @@ def _lived_through(world, clock):
     for person in (aysel, kamran):
         person.sign_in()  # keys rotate
     shop.client.refresh(live.refresh_token)
+    # Its code is spent, and no sweep has come since.
+    world.connect(aysel, shop, shop.publish(required=[EMAIL]))
     return Story(
         world,
         aysel.vault_id,
