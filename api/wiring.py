@@ -18,6 +18,7 @@ from api.oauth.tokens import TokenService
 from api.uow import UnitOfWork
 from consent.acts import ActService
 from consent.agreements import AgreementService
+from consent.amendments import AmendmentService
 from consent.custody import CustodyService
 from consent.endings import EndingService
 from consent.formats.note import Signer
@@ -58,6 +59,7 @@ class Wiring:
     sessions: SessionService
     notice_addresses: NoticeAddressService
     agreements: AgreementService
+    amendments: AmendmentService
     endings: EndingService
     pauses: PauseService
     custody: CustodyService
@@ -121,8 +123,9 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     store: Store = uow
     acts = ActService(keys, log, receipts)
     endings = EndingService(store, ids, clock, acts)
-    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts, endings)
     tokens = TokenService(store, settings, keys, ids, clock, log)
+    amendments = AmendmentService(store, clock, acts, tokens.follow_terms)
+    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts, endings, amendments)
     oauth = build_oauth(store, settings, ids, clock, tokens)
     return Wiring(
         settings=settings,
@@ -136,6 +139,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
         agreements=agreements,
+        amendments=amendments,
         endings=endings,
         pauses=PauseService(store, clock, acts),
         custody=CustodyService(store, clock, sink),

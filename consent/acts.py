@@ -37,6 +37,8 @@ from pds.ids import time_ordered_uuid
 from pds.instance import InstanceKeys
 from pds.keys import VaultKeys
 
+_GIVE_TERMS = frozenset({ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
@@ -177,7 +179,7 @@ class ActService:
         self.receipts.issue(
             session,
             subject,
-            _statuses(history(session, agreement.bucket, agreement.id), text.document["duration"]),
+            _statuses(session, agreement),
             entry,
             bucket=agreement.bucket,
             vault_id=agreement.vault_id,
@@ -277,10 +279,25 @@ def announce(
     )
 
 
-def _statuses(events: Sequence[ConsentEvent], duration: str) -> list[Status]:
+def _statuses(session: Session, agreement: Agreement) -> list[Status]:
+    query = select(AgreementVersion.version, AgreementVersion.document).where(
+        AgreementVersion.bucket == agreement.bucket, AgreementVersion.agreement_id == agreement.id
+    )
+    documents: dict[int, Any] = {
+        version: canonical.parse(document) for version, document in session.execute(query)
+    }
     found = []
-    for event in events:
+    for event in history(session, agreement.bucket, agreement.id):
         kind = ReceiptKind(MOVES[Act(event.act)].event.removeprefix("consent."))
-        given = duration if kind is ReceiptKind.GIVEN else None
-        found.append(status(event.seq, kind, at=event.at, by=event.actor, duration=given))
+        document = documents[event.agreement_version]
+        found.append(
+            status(
+                event.seq,
+                kind,
+                at=event.at,
+                by=event.actor,
+                duration=document["duration"] if kind in _GIVE_TERMS else None,
+                is_paused=event.status == ConsentStatus.PAUSED,
+            )
+        )
     return found

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import (
+    amendments,
     choices,
     correspondence,
     durations,
@@ -27,18 +27,18 @@ from consent import (
     templates,
 )
 from consent.acts import Deed, announce, record_act
+from consent.amendments import AmendmentService, InForce
 from consent.asks import Ask
 from consent.choices import Agreed, Choice
+from consent.drafts import AGREEMENT_VERSION, Draft, prepare
 from consent.endings import EndingService
 from consent.errors import NoticeChangedError
-from consent.formats import canonical, jws
 from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
 from consent.lifecycle import MOVES, Act
-from consent.log.entries import EntryRef, EventLog, SealedPrivate, grant_stream, seal_private
+from consent.log.entries import EntryRef, EventLog, grant_stream, seal_private
 from consent.models import (
     Agreement,
-    AgreementVersion,
     Connection,
     Grant,
     Request,
@@ -67,8 +67,6 @@ from pds.records import present
 from pds.store import Store
 from pds.vaults import next_event_seq
 
-AGREEMENT_TYPE = "pds-agreement"
-AGREEMENT_VERSION = f"{AGREEMENT_TYPE}/2"
 _NOT_OFFERED = "This was not offered; choose from the list."
 
 Also = Callable[[Session, Grant], None]
@@ -76,28 +74,22 @@ Also = Callable[[Session, Grant], None]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """An agreement that came into force."""
+    """An agreement that came into force, or its next version did."""
 
     agreement_id: UUID
     grant_id: UUID
-    receipt_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """An agreement ready to be written: everything that costs was done before the write job."""
+class _Decision:
+    """What is to be written, and the agreement whose place it takes, if one is amended."""
 
     ask: Ask
     notice: Mapping[str, Any]
-    document: dict[str, Any]
-    sha256: str
-    signature: str
-    terms: Terms
-    terms_box: bytes
-    terms_sha256: str
-    keys: GrantKeys
-    private: SealedPrivate
-    narrowed: bool
+    act: Act
+    draft: Draft
+    before: InForce | None
+    narrows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +104,7 @@ class AgreementService:
     sink: EventSink
     receipts: ReceiptIssuer
     endings: EndingService
+    amendments: AmendmentService
 
     def show(
         self,
@@ -131,8 +124,8 @@ class AgreementService:
         request_id = self.ids.new(vault.bucket)
 
         def job(session: Session) -> tuple[Request, dict[str, Any]]:
-            organisation = organisations.get(session, ask.template.organisation_id)
-            notice = notices.build(ask, organisation, locale=locale)
+            before = amendments.find(session, vault, ask, now=now)
+            notice = _notice(session, ask, before, locale)
             sha256 = notices.keep(session, notice, now=now)
             request = requests.note_seen(
                 session,
@@ -159,6 +152,16 @@ class AgreementService:
 
         return self.store.write(job)
 
+    def in_force(self, vault: VaultRef, open_vault: OpenVault, ask: Ask) -> Terms | None:
+        """Return the terms that a decision on an ask would amend; None: it makes new ones.
+
+        Raises:
+            DecryptionError: the agreement's rows are not those of its sealed terms (P-9).
+        """
+        with self.store.read() as session:
+            before = amendments.find(session, vault, ask, now=self.clock.now())
+        return before.terms(open_vault) if before else None
+
     def cooling(self, vault: VaultRef, ask: Ask) -> datetime | None:
         """Return until when this request rests after a refusal, or None."""
         with self.store.read() as session:
@@ -179,7 +182,7 @@ class AgreementService:
         code_expires_at: datetime,
         also: Also,
     ) -> Decided:
-        """Allow a request, wholly or in part.
+        """Allow a request, wholly or in part: a new agreement, or the next version of one in force.
 
         Args:
             vault: whose.
@@ -199,63 +202,44 @@ class AgreementService:
         """
         # Not before it was shown, even where a clock was set back meanwhile.
         now = max(self.clock.now(), request.seen_at)
-        draft = self._draft(vault, open_vault, ask, choice, now)
+        decision = self._decision(vault, open_vault, ask, choice, now)
+        keys = decision.draft.keys
         binding = TokenBinding(
-            "ac", code.selector, draft.keys.grant_id, ask.client_id, dpop_jkt, code_expires_at
+            "ac", code.selector, keys.grant_id, ask.client_id, dpop_jkt, code_expires_at
         )
-        wraps = [
-            draft.keys.wrap_for(code, binding),
-            open_vault.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id)),
-        ]
-        act = Act.ALLOW_PART if draft.narrowed else Act.ALLOW
+        wrap = keys.wrap_for(code, binding)
 
         def job(session: Session) -> Decided:
             # Another unlock may have rotated keys since this one's were read; from here on, none.
             vaults.lock(session, vault)
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
-            self._recheck(session, ask, choice, locale=choice.locale)
-            requests.settle(session, request, act, now=now)
-            connection_id, superseded, replaced = self._connection(session, vault, ask, draft, now)
-            grant, entry = self._activate(
-                session, vault, request, draft, choice, connection_id, superseded, act, now
-            )
-            shared = draft.keys.wrap_collections(fresh, draft.terms)
-            open_vault.keys.store(session, [*wraps, *shared], now=now)
-            also(session, grant)
-            receipt_id = self.receipts.issue(
-                session,
-                self._subject(draft, choice, request, grant, superseded),
-                [
-                    status(
-                        1,
-                        ReceiptKind.GIVEN,
+            organisations.hold(session, ask.template.organisation_id)
+            requests.settle(session, request, decision.act, now=now)
+            # Read again under its locks (P-6): if it ended or changed, so did the notice.
+            before = amendments.find(session, vault, ask, now=now, lock=True)
+            self._recheck(session, ask, choice, before)
+            if before != decision.before:
+                raise NoticeChangedError
+            if before is None:
+                grant = self._conclude(session, vault, fresh, request, decision, now)
+            else:
+                grant = self.amendments.apply(
+                    session,
+                    before,
+                    decision.draft,
+                    Deed(
+                        act=decision.act,
+                        actor=Actor.INDIVIDUAL,
                         at=now,
-                        by="individual",
-                        duration=draft.document["duration"],
-                    )
-                ],
-                entry,
-                bucket=vault.bucket,
-                vault_id=vault.id,
-                now=now,
-            )
-            announce(
-                session,
-                vault.bucket,
-                FeedEvent.CONSENT_CHANGED if replaced else FeedEvent.CONSENT_GRANTED,
-                organisation_id=ask.template.organisation_id,
-                connection_id=connection_id,
-                now=now,
-            )
-            correspondence.tell_of_act(
-                session,
-                vault.bucket,
-                vault.id,
-                ask.template.organisation_id,
-                Act.ALLOW,
-                now=now,
-            )
-            return Decided(grant.agreement_id, grant.id, receipt_id)
+                        private=decision.draft.private,
+                    ),
+                    fresh,
+                    narrows=decision.narrows,
+                    request_id=request.id,
+                )
+            open_vault.keys.store(session, [wrap], now=now)
+            also(session, grant)
+            return Decided(grant.agreement_id, grant.id)
 
         return self.store.write(job)
 
@@ -311,8 +295,10 @@ class AgreementService:
         def job(session: Session) -> UUID:
             # As `allow` does: two decisions at once must not each wait for the other's row.
             vaults.lock(session, vault)
-            notice = self._recheck(session, ask, choice, locale=choice.locale)
+            organisations.hold(session, ask.template.organisation_id)
             requests.settle(session, request, act, now=now)
+            before = amendments.find(session, vault, ask, now=now)
+            notice = self._recheck(session, ask, choice, before)
             also(session)
             seq = next_event_seq(session, vault.bucket, vault.id)
             entry = self.log.append(
@@ -364,23 +350,27 @@ class AgreementService:
 
         return self.store.write(job)
 
-    def _draft(
+    def _decision(
         self, vault: VaultRef, open_vault: OpenVault, ask: Ask, choice: Choice, now: datetime
-    ) -> _Draft:
+    ) -> _Decision:
         agreed = choices.agree(ask, choice)
         with self.store.read() as session:
-            organisation = organisations.get(session, ask.template.organisation_id)
-            notice = notices.build(ask, organisation, locale=choice.locale)
+            before = amendments.find(session, vault, ask, now=now)
+            notice = _notice(session, ask, before, choice.locale)
             _refuse_strangers(session, vault, agreed)
-        agreement_id = self.ids.new(vault.bucket)
         # Whole seconds: that is what documents say, and rows must not say more.
         starts_at = now.replace(microsecond=0)
         expires_at = starts_at + durations.parse(agreed.duration)
-        keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
+        if before is None:
+            agreement_id, version = self.ids.new(vault.bucket), 1
+            keys = GrantKeys(open_vault.keys, self.ids.new(vault.bucket), new_key())
+        else:
+            agreement_id, version = before.agreement_id, before.version + 1
+            keys = GrantKeys.from_owner(open_vault, before.grant_id)
         document = {
             "type": AGREEMENT_VERSION,
             "id": str(agreement_id),
-            "version": 1,
+            "version": version,
             "template_sha256": ask.template.sha256,
             "notice_sha256": choice.notice_sha256,
             "organisation": str(ask.template.organisation_id),
@@ -399,11 +389,10 @@ class AgreementService:
             "starts_at": rfc3339(starts_at),
             "expires_at": rfc3339(expires_at),
         }
-        sha256 = canonical.sha256_hex(document)
         terms = Terms(
             agreement_id=str(agreement_id),
-            agreement_version=1,
-            agreement_sha256=sha256,
+            agreement_version=version,
+            agreement_sha256="",  # `prepare` puts in the text's
             purpose=notice["purpose"],
             actions=frozenset(Action(action) for action in ask.actions),
             attributes=frozenset(agreed.attributes),
@@ -418,34 +407,24 @@ class AgreementService:
             chosen=agreed.chosen,
             retention=notice["retention"]["after_end"],
         )
-        terms_box, terms_sha256 = keys.seal_terms(terms)
-        private = seal_private({"vault": str(vault.id)}, grant_key=keys.audit_key)
-        return _Draft(
-            ask,
-            notice,
-            document,
-            sha256,
-            self._sign(open_vault, document),
-            terms,
-            terms_box,
-            terms_sha256,
-            keys,
-            private,
-            narrowed=agreed.is_narrowed,
+        draft = prepare(vault, open_vault, keys, document, terms)
+        if before is None:
+            act = Act.ALLOW_PART if agreed.is_narrowed else Act.ALLOW
+            return _Decision(ask, notice, act, draft, None, narrows=False)
+        agreed_before = before.terms(open_vault)
+        act = amendments.act_of(
+            agreed_before,
+            draft.terms,
+            is_same_contract=not notice["amends"]["changed"],
+            is_narrowed=agreed.is_narrowed,
         )
-
-    def _sign(self, open_vault: OpenVault, document: Mapping[str, Any]) -> str:
-        seed = open_vault.key("agreement", str(open_vault.keys.vault_id), 1)
-        key = Ed25519PrivateKey.from_private_bytes(seed)
-        kid = f"vault-{canonical.sha256_hex(key.public_key().public_bytes_raw().hex())[:16]}"
-        signed: Any = jws.sign(dict(document), key, kid=kid, typ=AGREEMENT_TYPE)
-        return str(signed["proof"]["jws"])
+        narrows = amendments.narrows(agreed_before, draft.terms)
+        return _Decision(ask, notice, act, draft, before, narrows)
 
     def _recheck(
-        self, session: Session, ask: Ask, choice: Choice, *, locale: str
+        self, session: Session, ask: Ask, choice: Choice, before: InForce | None
     ) -> dict[str, Any]:
-        organisation = organisations.hold(session, ask.template.organisation_id)
-        notice = notices.build(ask, organisation, locale=locale)
+        notice = _notice(session, ask, before, choice.locale)
         if notices.notice_sha256(notice) != choice.notice_sha256:
             raise NoticeChangedError
         # The notice names its template version, not whether that is still the one offered.
@@ -453,8 +432,58 @@ class AgreementService:
             raise NoticeChangedError
         return notice
 
+    def _conclude(  # noqa: PLR0917 - one step of `allow`, private
+        self,
+        session: Session,
+        vault: VaultRef,
+        fresh: OpenVault,
+        request: Request,
+        decision: _Decision,
+        now: datetime,
+    ) -> Grant:
+        """Make a new agreement with its grant; the vault's row is locked."""
+        ask, draft = decision.ask, decision.draft
+        connection_id, superseded, replaced = self._connection(session, vault, ask, draft, now)
+        grant, entry = self._activate(
+            session, vault, request, decision, connection_id, superseded, now
+        )
+        wraps = draft.keys.wrap_collections(fresh, draft.terms)
+        wraps.append(
+            fresh.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id))
+        )
+        fresh.keys.store(session, wraps, now=now)
+        self.receipts.issue(
+            session,
+            _subject(decision, request, grant, superseded),
+            [
+                status(
+                    1,
+                    ReceiptKind.GIVEN,
+                    at=now,
+                    by="individual",
+                    duration=draft.document["duration"],
+                )
+            ],
+            entry,
+            bucket=vault.bucket,
+            vault_id=vault.id,
+            now=now,
+        )
+        announce(
+            session,
+            vault.bucket,
+            FeedEvent.CONSENT_CHANGED if replaced else FeedEvent.CONSENT_GRANTED,
+            organisation_id=ask.template.organisation_id,
+            connection_id=connection_id,
+            now=now,
+        )
+        correspondence.tell_of_act(
+            session, vault.bucket, vault.id, ask.template.organisation_id, decision.act, now=now
+        )
+        return grant
+
     def _connection(
-        self, session: Session, vault: VaultRef, ask: Ask, draft: _Draft, now: datetime
+        self, session: Session, vault: VaultRef, ask: Ask, draft: Draft, now: datetime
     ) -> tuple[UUID, UUID | None, bool]:
         """Return the connection, the agreement before this one, and whether that one lived."""
         agreement_id = UUID(draft.terms.agreement_id)
@@ -497,14 +526,13 @@ class AgreementService:
         session: Session,
         vault: VaultRef,
         request: Request,
-        draft: _Draft,
-        choice: Choice,
+        decision: _Decision,
         connection_id: UUID,
         superseded: UUID | None,
-        act: Act,
         now: datetime,
     ) -> tuple[Grant, EntryRef]:
-        agreement_id, ask = UUID(draft.terms.agreement_id), draft.ask
+        ask, draft = decision.ask, decision.draft
+        agreement_id = UUID(draft.terms.agreement_id)
         common = {
             "bucket": vault.bucket,
             "vault_id": vault.id,
@@ -525,18 +553,7 @@ class AgreementService:
                 supersedes=superseded,
             )
         )
-        session.execute(
-            insert(AgreementVersion).values(
-                bucket=vault.bucket,
-                agreement_id=agreement_id,
-                version=1,
-                sha256=draft.sha256,
-                document=canonical.canonical_bytes(draft.document),
-                signature=draft.signature,
-                notice_sha256=choice.notice_sha256,
-                created_at=now,
-            )
-        )
+        draft.store(session, now=now)
         grant = Grant(
             **common,
             id=draft.keys.grant_id,
@@ -570,35 +587,38 @@ class AgreementService:
             purpose=draft.terms.purpose,
             agreement_sha256=draft.sha256,
         )
-        deed = Deed(act=act, actor=Actor.INDIVIDUAL, at=now)
+        deed = Deed(act=decision.act, actor=Actor.INDIVIDUAL, at=now)
         record_act(session, grant, deed, after=None, entry=entry)
         return grant, entry
-
-    def _subject(
-        self,
-        draft: _Draft,
-        choice: Choice,
-        request: Request,
-        grant: Grant,
-        superseded: UUID | None,
-    ) -> Subject:
-        return Subject(
-            document=draft.document,
-            notice=draft.notice,
-            notice_sha256=choice.notice_sha256,
-            shown_at=request.seen_at,
-            record_id=grant.agreement_id,
-            request_id=request.id,
-            agreement_id=grant.agreement_id,
-            agreement_sha256=draft.sha256,
-            grant_ids=[grant.id],
-            supersedes=superseded,
-        )
 
     def _subject_name(self, ask: Ask, vault: VaultRef) -> str:
         return organisations.pairwise_subject(
             self.keys.pairwise, ask.template.organisation_id, vault.id
         )
+
+
+def _notice(session: Session, ask: Ask, before: InForce | None, locale: str) -> dict[str, Any]:
+    organisation = organisations.get(session, ask.template.organisation_id)
+    amends = amendments.describe(session, before, ask)
+    return notices.build(ask, organisation, locale=locale, amends=amends)
+
+
+def _subject(
+    decision: _Decision, request: Request, grant: Grant, superseded: UUID | None
+) -> Subject:
+    draft = decision.draft
+    return Subject(
+        document=draft.document,
+        notice=decision.notice,
+        notice_sha256=draft.document["notice_sha256"],
+        shown_at=request.seen_at,
+        record_id=grant.agreement_id,
+        request_id=request.id,
+        agreement_id=grant.agreement_id,
+        agreement_sha256=draft.sha256,
+        grant_ids=[grant.id],
+        supersedes=superseded,
+    )
 
 
 def _refuse_strangers(session: Session, vault: VaultRef, agreed: Agreed) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consent import notices, obligations, organisations, templates
+from consent.correspondence import UNUSED_AFTER
 from consent.formats import canonical
 from consent.models import (
     Agreement,
@@ -31,7 +32,6 @@ from consent.vocabulary import AgreementState, RequestState
 from pds.catalogue import Wording
 from pds.errors import NotFoundError
 
-UNUSED_AFTER = timedelta(days=90)  # CUX-32
 _EAGER_SHARE = 0.8  # of the agreed fetches of a day (CUX-32)
 
 

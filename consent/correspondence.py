@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from consent.connections import UNUSED_AFTER
 from consent.lifecycle import Act
 from consent.models import Agreement, Grant, Obligation, Request
 from consent.vocabulary import AgreementState, GrantState, RequestState
@@ -21,10 +20,16 @@ from pds.letters import LetterKind
 
 # A request that is decided at once needs no letter.
 DECIDED_WITHIN = timedelta(minutes=5)
+UNUSED_AFTER = timedelta(days=90)  # CUX-32
 DAYS_AHEAD = (3, 14)  # of an end; the shorter one first
 _CHANGES = {
     Act.ALLOW: "granted",
     Act.ALLOW_PART: "granted",
+    Act.AMEND: "changed",
+    Act.AMEND_PART: "changed",
+    Act.NARROW: "changed",
+    Act.RENEW: "renewed",
+    Act.RENEW_PART: "renewed",
     Act.PAUSE: "paused",
     Act.RESUME: "resumed",
     Act.TERMINATE: "ended",

@@ -255,6 +255,21 @@ def move(session: Session, vault: VaultKeys, grant: Grant, state: GrantState) ->
         vault.delete_by(session, "grant", [grant.id])
 
 
+def rewrap(
+    session: Session, keys: GrantKeys, open_vault: OpenVault, terms: Terms, *, now: datetime
+) -> None:
+    """Have a grant key wrap what its terms need, no more and no less (P-13).
+
+    The caller holds the locks of the vault and of the grant (P-6).
+    """
+    by = Wrapper("grant", keys.grant_id)
+    needed = {wrap.wrapped: wrap for wrap in keys.wrap_collections(open_vault, terms)}
+    held = {wrapped for wrapped, _ in keys.vault.load(session, by)}
+    keys.vault.delete(session, by, held - needed.keys())
+    missing = [wrap for wrapped, wrap in needed.items() if wrapped not in held]
+    keys.vault.store(session, missing, now=now)
+
+
 def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
     return {
         "agreement": terms.agreement_id,

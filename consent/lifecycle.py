@@ -35,6 +35,11 @@ class Act(StrEnum):
     ALLOW_PART = "allow_part"
     REFUSE = "refuse"
     DEFER = "defer"
+    AMEND = "amend"
+    AMEND_PART = "amend_part"
+    RENEW = "renew"
+    RENEW_PART = "renew_part"
+    NARROW = "narrow"  # by the person alone, without a request
     PAUSE = "pause"
     RESUME = "resume"
     WITHDRAW = "withdraw"
@@ -48,10 +53,15 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
-    """From which states an act moves an object, and to which; None: it does not exist yet."""
+    """From which states an act moves an object, and to which.
+
+    A source of None: it does not exist yet. An object in one of the states of `resting` stays as
+    it is, and the act happens all the same.
+    """
 
     sources: tuple[S | None, ...]
     target: S
+    resting: tuple[S, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +102,8 @@ class Transition:
 
 _NEW = (None,)
 _AGREEMENT_LIVES = (AgreementState.ACTIVE, AgreementState.SUSPENDED)
-_CONSENT_LIVES = (ConsentStatus.GIVEN, ConsentStatus.PAUSED)
+_PERMITTING = (ConsentStatus.GIVEN, ConsentStatus.RENEWED)
+_CONSENT_LIVES = (*_PERMITTING, ConsentStatus.PAUSED)
 _GRANT_LIVES = (GrantState.ACTIVE, GrantState.PAUSED)
 
 
@@ -105,6 +116,24 @@ def _decision(act: Act, target: RequestState) -> Move:
         agreement=Step(_NEW, AgreementState.ACTIVE),
         consent=Step(_NEW, ConsentStatus.GIVEN),
         grant=Step(_NEW, GrantState.ACTIVE),
+    )
+
+
+def _amendment(act: Act, request: RequestState | None, *, renews: bool = False) -> Move:
+    # What was paused stays paused: new terms are no word about that.
+    event = EventName.CONSENT_RENEWED if renews else EventName.CONSENT_CHANGED
+    status = ConsentStatus.RENEWED if renews else ConsentStatus.GIVEN
+    return Move(
+        act=act,
+        actors=(Actor.INDIVIDUAL,),
+        event=event,
+        request=Step((RequestState.SEEN,), request) if request else None,
+        agreement=Step(
+            (AgreementState.ACTIVE,), AgreementState.ACTIVE, (AgreementState.SUSPENDED,)
+        ),
+        consent=Step(_PERMITTING, status, (ConsentStatus.PAUSED,)),
+        grant=Step((GrantState.ACTIVE,), GrantState.ACTIVE, (GrantState.PAUSED,)),
+        news=FeedEvent.CONSENT_CHANGED,
     )
 
 
@@ -154,13 +183,18 @@ _TABLE = (
         request=Step((RequestState.SEEN,), RequestState.DEFERRED),
         consent=Step(_NEW, ConsentStatus.DEFERRED),  # likewise
     ),
+    _amendment(Act.AMEND, RequestState.APPROVED),
+    _amendment(Act.AMEND_PART, RequestState.APPROVED_NARROWED),
+    _amendment(Act.RENEW, RequestState.APPROVED, renews=True),
+    _amendment(Act.RENEW_PART, RequestState.APPROVED_NARROWED, renews=True),
+    _amendment(Act.NARROW, None),
     Move(
         act=Act.PAUSE,
         actors=(Actor.INDIVIDUAL,),
         event=EventName.CONSENT_PAUSED,
         news=FeedEvent.CONSENT_PAUSED,
         agreement=Step((AgreementState.ACTIVE,), AgreementState.SUSPENDED),
-        consent=Step((ConsentStatus.GIVEN,), ConsentStatus.PAUSED),
+        consent=Step(_PERMITTING, ConsentStatus.PAUSED),
         grant=Step((GrantState.ACTIVE,), GrantState.PAUSED),
     ),
     Move(
@@ -242,9 +276,11 @@ def follow(step: Step[S] | None, state: S | None) -> S:
     Raises:
         ConflictError: the table has no such transition.
     """
-    if step is None or state not in step.sources:
-        raise ConflictError(f"nothing leads on from {state or 'the beginning'} in this way")
-    return step.target
+    if step is not None and state in step.sources:
+        return step.target
+    if step is not None and state is not None and state in step.resting:
+        return state
+    raise ConflictError(f"nothing leads on from {state or 'the beginning'} in this way")
 
 
 def transitions(name: str) -> Iterator[Transition]:
@@ -253,12 +289,13 @@ def transitions(name: str) -> Iterator[Transition]:
         step: Step[StrEnum] | None = getattr(move, name)
         if step is None:
             continue
-        for source in step.sources:
+        ways = [(source, step.target) for source in step.sources]
+        for source, target in [*ways, *((state, state) for state in step.resting)]:
             for actor in move.actors:
                 yield Transition(
                     None if source is None else source.value,
                     move.act,
                     actor,
-                    step.target.value,
+                    target.value,
                     move.event,
                 )

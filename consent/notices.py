@@ -25,8 +25,17 @@ from pds.errors import NotFoundError
 VERSION = "pds-notice/2"
 
 
-def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any]:
-    """Return the notice of an ask in one language, `az` or `en`."""
+def build(
+    ask: Ask,
+    organisation: Organisation,
+    *,
+    locale: str,
+    amends: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the notice of an ask in one language, `az` or `en`.
+
+    `amends` is what `amendments.describe` says of the agreement in force; None: there is none.
+    """
     document = ask.template.document
     return {
         "type": VERSION,
@@ -70,6 +79,7 @@ def build(ask: Ask, organisation: Organisation, *, locale: str) -> dict[str, Any
         "jurisdiction": document["jurisdiction"],
         "flags": list(ask.flags),
         "clauses": uniform.shown(locale) if (uniform := ask.template.clauses) else None,
+        "amends": dict(amends) if amends is not None else None,
     }
 
 

@@ -163,7 +163,15 @@ def history(session: Session, bucket: int, agreement_id: UUID) -> list[ConsentEv
     return list(session.scalars(query))
 
 
-def status(seq: int, kind: ReceiptKind, *, at: datetime, by: str, duration: str | None) -> Status:
+def status(
+    seq: int,
+    kind: ReceiptKind,
+    *,
+    at: datetime,
+    by: str,
+    duration: str | None,
+    is_paused: bool = False,
+) -> Status:
     """Return one consent status of a receipt's history."""
     return Status(
         seq=seq,
@@ -172,6 +180,7 @@ def status(seq: int, kind: ReceiptKind, *, at: datetime, by: str, duration: str 
         indicated_by="dpv:DataSubject" if by == Actor.INDIVIDUAL else by,
         method=_METHODS[Actor(by)],
         duration=duration,
+        is_paused=is_paused,
     )
 
 

@@ -131,13 +131,14 @@ class RequestState(StrEnum):
 
 
 class ConsentStatus(StrEnum):
-    """DPV 2.3 consent statuses; only the first permits processing (CM-14).
+    """DPV 2.3 consent statuses; only the first two permit processing (CM-14).
 
     DPV has no status for a pause: what it says of one is the class of all statuses under which
     nothing may be processed.
     """
 
     GIVEN = "dpv:ConsentGiven"
+    RENEWED = "dpv:RenewedConsentGiven"
     PAUSED = "dpv:ConsentStatusInvalidForProcessing"
     REFUSED = "dpv:ConsentRefused"
     DEFERRED = "dpv:ConsentRequestDeferred"
@@ -149,7 +150,7 @@ class ConsentStatus(StrEnum):
     @property
     def permits(self) -> bool:
         """Tell whether data may be processed under it."""
-        return self is ConsentStatus.GIVEN
+        return self in (ConsentStatus.GIVEN, ConsentStatus.RENEWED)
 
 
 class FeedEvent(StrEnum):
@@ -248,6 +249,8 @@ class EventName(StrEnum):
     CONSENT_GIVEN = "consent.given"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_DEFERRED = "consent.deferred"
+    CONSENT_CHANGED = "consent.changed"
+    CONSENT_RENEWED = "consent.renewed"
     CONSENT_PAUSED = "consent.paused"
     CONSENT_RESUMED = "consent.resumed"
     CONSENT_WITHDRAWN = "consent.withdrawn"

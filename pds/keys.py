@@ -176,6 +176,37 @@ class VaultKeys:
             )
         )
 
+    def delete(self, session: Session, by: Wrapper, wrapped: Iterable[Wrapped]) -> None:
+        """Delete some of what one key wraps. For a grant's, its row is locked (P-6)."""
+        for each in wrapped:
+            session.execute(
+                delete(KeyWrap).where(
+                    KeyWrap.bucket == self.bucket,
+                    KeyWrap.vault_id == self.vault_id,
+                    KeyWrap.by_kind == by.kind,
+                    KeyWrap.by_id == by.id,
+                    KeyWrap.wrapped_kind == each.kind,
+                    KeyWrap.wrapped_id == each.id,
+                    KeyWrap.wrapped_version == each.version,
+                )
+            )
+
+    def keep_until(
+        self, session: Session, kind: str, ids: Sequence[UUID], expires_at: datetime
+    ) -> None:
+        """Have what the given keys wrap swept at another instant."""
+        if ids:
+            session.execute(
+                update(KeyWrap)
+                .where(
+                    KeyWrap.bucket == self.bucket,
+                    KeyWrap.vault_id == self.vault_id,
+                    KeyWrap.by_kind == kind,
+                    KeyWrap.by_id.in_(ids),
+                )
+                .values(expires_at=expires_at)
+            )
+
     def _fields(self, by: Wrapper, wrapped: Wrapped) -> tuple[bytes, ...]:
         return (
             b"wrap",

@@ -183,6 +183,23 @@ class TokenService:
 
         self.store.write(job)
 
+    def follow_terms(self, session: Session, grant: Grant, narrows: bool) -> None:  # noqa: FBT001 - `consent.amendments.FollowTerms`
+        """Have a grant's tokens follow an amendment, in its transaction (P-13).
+
+        Refresh tokens go on to the new end, and access tokens as well unless something that they
+        were issued for is permitted no more.
+        """
+        vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
+        refresh = self._selectors(session, grant, "rt")
+        session.execute(
+            update(Token)
+            .where(Token.bucket == grant.bucket, Token.selector.in_(refresh))
+            .values(expires_at=grant.expires_at)
+        )
+        vault.keep_until(session, "token", refresh, grant.expires_at)
+        if narrows:
+            self._end(session, grant, self._selectors(session, grant, "at"))
+
     def introspect(self, text: str) -> IntrospectedToken | None:
         """Return what there is to say of a live token, never its key."""
         found = self.find(text, "at", "rt")
@@ -368,9 +385,11 @@ class TokenService:
 
         self.store.write(job)
 
-    def _selectors(self, session: Session, grant: Grant) -> list[UUID]:
+    def _selectors(self, session: Session, grant: Grant, *kinds: str) -> list[UUID]:
         query = select(Token.selector).where(
-            Token.bucket == grant.bucket, Token.grant_id == grant.id, Token.kind != "ac"
+            Token.bucket == grant.bucket,
+            Token.grant_id == grant.id,
+            Token.kind.in_(kinds or ("at", "rt")),
         )
         return list(session.scalars(query))
 

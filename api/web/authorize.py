@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from api import security
 from api.oauth.authorization import (
@@ -21,6 +22,7 @@ from api.oauth.authorization import (
     authorization,
 )
 from api.web import guards, kept, languages, pages, visitors, words
+from api.web.amending import standing_form
 from api.web.consent import (
     changes,
     entries_from,
@@ -172,9 +174,16 @@ def _consent_page(
         here=_here(),
         problems=problems,
         changed=changed,
-        form=request.form if request.method == "POST" else None,
+        form=request.form if request.method == "POST" else _shared_today(pending, visitor),
         status=status,
     )
+
+
+def _shared_today(pending: Pending, visitor: Visitor) -> MultiDict[str, str] | None:
+    if visitor.open_vault is None:
+        return None
+    terms = wiring().agreements.in_force(visitor.vault, visitor.open_vault, pending.ask)
+    return standing_form(terms, pending.ask) if terms else None
 
 
 def _deferred_page(

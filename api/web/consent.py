@@ -18,7 +18,9 @@ from flask import Response
 from werkzeug.datastructures import MultiDict
 
 from api.web import languages, pages, words
+from api.web.amending import compare
 from api.web.connections import clusters_of
+from api.web.forms import number
 from api.web.pages import Problem
 from consent.asks import Ask
 from consent.choices import Choice
@@ -40,7 +42,6 @@ _PAGE_RECORDS = 200
 _MOST_RECORDS = 2_000  # looked through for examples; beyond it, an item shows none
 _MOST_ENTRIES = 60  # that can be chosen one by one
 _RECORDS = "records."
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def render_consent(
         here: this page's own path, to come back to after a switch of language.
         problems: what was wrong with the form that was sent.
         changed: members of the notice that differ from what was shown before (P-28).
-        form: what was ticked before, when the page is shown again.
+        form: what was ticked before, when the page is shown again; or what is shared today.
         status: of the answer.
     """
     form = form if form is not None else MultiDict()
@@ -133,6 +134,7 @@ def render_consent(
         ask=ask,
         hidden=hidden,
         sha256=notice_sha256(notice),
+        comparison=compare(notice, notice["locale"]),
         required=required,
         optional=optional,
         any_missing=any(item.example is None for item in items),
@@ -168,7 +170,7 @@ def parse_choice(form: MultiDict[str, str]) -> tuple[str, Choice]:
         locale=locale if locale in languages.LOCALES else languages.current(),
         optional=frozenset(form.getlist("attributes")),
         duration=form.get("duration", ""),
-        fetches_per_day=_number(form.get("fetches_per_day", "")),
+        fetches_per_day=number(form.get("fetches_per_day", "")),
         coarsenings=_named(form, "coarsen."),
         instances=_named(form, "instances."),
         records={
@@ -267,12 +269,6 @@ def _several(
 
 def _named(form: MultiDict[str, str], prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix): form[name] for name in form if name.startswith(prefix)}
-
-
-def _number(text: str) -> int | None:
-    if not text:
-        return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def _id(text: str) -> UUID:

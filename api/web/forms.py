@@ -16,6 +16,7 @@ from api.web import cookies, visitors
 
 FIELD = "csrf"
 _COOKIE_CHARACTERS = 43  # 32 bytes in base64url
+_DIGITS = 6
 
 
 def token() -> str:
@@ -31,6 +32,13 @@ def next_path(default: str = "/vault") -> str:
     # Browsers read a backslash as a slash, and drop tabs and line ends: `/\evil` is `//evil`.
     is_plain = given.isascii() and given.isprintable() and "\\" not in given
     return given if is_ours and is_plain and not given.startswith("//") else default
+
+
+def number(text: str) -> int | None:
+    """Read a whole number; None where nothing was sent, 0 where it is none."""
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def bound_to() -> bytes:

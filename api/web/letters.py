@@ -47,6 +47,8 @@ _CHOSEN = _l("You choose which letters you get in the settings of your vault.")
 _LOOK, _SETTINGS = _l("Look at it in your vault"), _l("Open the settings")
 _CHANGES = {
     "granted": _l("You share with %(organisation)s what you chose, on the terms that you saw."),
+    "changed": _l("You changed what you share with %(organisation)s. The new terms hold now."),
+    "renewed": _l("You share with %(organisation)s for longer, on the same terms."),
     "paused": _l("Sharing with %(organisation)s is paused. It can read nothing until you resume."),
     "resumed": _l("Sharing with %(organisation)s goes on, on the same terms."),
     "ended": _l("Your connection with %(organisation)s has ended. It can read nothing any more."),

@@ -65,6 +65,7 @@ NOTES: Mapping[str, Note] = {
         _l("Sharing is paused. The organisation can read nothing until you resume."), "info"
     ),
     "resumed": Note(_l("Sharing goes on, on the same terms.")),
+    "narrowed": Note(_l("You share less now. The organisation has been told.")),
     "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
@@ -164,6 +165,8 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.CONSENT_GIVEN: _l("You allowed a request"),
     EventName.CONSENT_REFUSED: _l("You refused a request"),
     EventName.CONSENT_DEFERRED: _l("You put a request aside"),
+    EventName.CONSENT_CHANGED: _l("You changed what you share"),
+    EventName.CONSENT_RENEWED: _l("You renewed a consent"),
     EventName.CONSENT_PAUSED: _l("You paused sharing"),
     EventName.CONSENT_RESUMED: _l("You resumed sharing"),
     EventName.CONSENT_WITHDRAWN: _l("You stopped sharing"),
@@ -219,6 +222,7 @@ OUTCOMES: Mapping[str, LazyString] = {
 
 CONSENT_TERMS: Mapping[str, LazyString] = {
     ConsentStatus.GIVEN: _l("Consent given"),
+    ConsentStatus.RENEWED: _l("Consent renewed"),
     ConsentStatus.PAUSED: _l("Sharing paused"),
     ConsentStatus.REFUSED: _l("Request refused"),
     ConsentStatus.DEFERRED: _l("Request put aside"),
@@ -258,6 +262,8 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "nothing_chosen_here": _l("Tick at least one entry, or choose otherwise."),
     "ticked_for_nothing": _l("Choose “only those that I tick”, or tick none."),
     "nothing_chosen": _l("Tick at least one item, or refuse."),
+    "nothing_left": _l("Leave one item, or stop sharing."),
+    "nothing_taken": _l("Nothing would change: take something away, or leave it as it is."),
     "confirm_sensitive": _l(
         "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"
         " those items out."
@@ -301,10 +307,16 @@ def duration(text: str) -> str:
 
 
 def consent_status(status: Mapping[str, Any]) -> str:
-    """Name a status of a receipt; DPV has one term for consent given and for one that goes on."""
-    term = status["@type"][0]
-    if term == ConsentStatus.GIVEN and status["dpv:hasDuration"] is None:
+    """Name a status of a receipt; DPV has one term for several of them.
+
+    Consent is given with a duration, goes on after a pause without one, and changes later than
+    first; what changes during a pause is under the pause's term, with a duration.
+    """
+    term, gives_terms = status["@type"][0], status["dpv:hasDuration"] is not None
+    if term == ConsentStatus.GIVEN and not gives_terms:
         return str(RECEIPT_KINDS["resumed"])
+    if gives_terms and status["seq"] > 1 and term in {ConsentStatus.GIVEN, ConsentStatus.PAUSED}:
+        return str(RECEIPT_KINDS["changed"])
     return str(CONSENT_TERMS.get(term, term))
 
 

@@ -17,10 +17,11 @@ from consent.formats import dpv_terms, fields, jws
 from consent.formats.canonical import JSONValue
 from consent.formats.errors import MalformedError
 from consent.formats.receipt_facts import LogCitation, Process, ReceiptFacts, ReceiptKind, Status
-from consent.formats.receipt_shape import CONTEXT, RECEIPT, SCHEMA, STATUS_TERMS
+from consent.formats.receipt_shape import CONTEXT, PAUSED_TERM, RECEIPT, SCHEMA, STATUS_TERMS
 
 TYPE = "pds-consent-receipt"
 
+_CHANGES = frozenset({ReceiptKind.CHANGED, ReceiptKind.RENEWED})
 _PERMITTING = frozenset(
     {ReceiptKind.GIVEN, ReceiptKind.CHANGED, ReceiptKind.RENEWED, ReceiptKind.RESUMED}
 )
@@ -102,13 +103,14 @@ def check(receipt: object) -> None:
     record = _only_record(document)
     statuses = [fields.mapping(each, "status") for each in _array(record["dpv:hasConsentStatus"])]
     _check_history(statuses)
-    last = _array(statuses[-1]["@type"])
     agreement = fields.mapping(record["agreement"], "agreement")
-    if STATUS_TERMS[ReceiptKind(str(document["kind"]))] != (last[0], agreement["contract_status"]):
+    last = (_array(statuses[-1]["@type"])[0], agreement["contract_status"])
+    if last not in _endings(ReceiptKind(str(document["kind"]))):
         raise MalformedError("receipt: the last status is not of the receipt's kind")
-    # 27560 level B: the notice comes before the first decision.
+    # 27560 level B: the notice comes before the decision that was made on it.
     notice = fields.mapping(record["dpv:hasNotice"], "notice")
-    if str(notice["dct:date"]) > str(statuses[0]["dpv:isIndicatedAtTime"]):
+    decided = [each for each in statuses if each["dpv:hasDuration"] is not None] or statuses[:1]
+    if str(notice["dct:date"]) > str(decided[-1]["dpv:isIndicatedAtTime"]):
         raise MalformedError("receipt: the notice was shown after the decision")
 
 
@@ -211,8 +213,9 @@ def _process(process: Process) -> dict[str, JSONValue]:
 
 
 def _status(status: Status) -> dict[str, JSONValue]:
-    types: list[JSONValue] = [STATUS_TERMS[status.kind][0]]
-    if status.kind in _PERMITTING:
+    rests = status.is_paused and status.kind in _CHANGES
+    types: list[JSONValue] = [PAUSED_TERM if rests else STATUS_TERMS[status.kind][0]]
+    if status.kind in _PERMITTING and not rests:
         types.append("dpv:ExpressedConsent")
     duration: JSONValue = None
     if status.duration is not None:
@@ -225,6 +228,12 @@ def _status(status: Status) -> dict[str, JSONValue]:
         "dpv:isIndicatedBy": status.indicated_by,
         "dpv:hasIndicationMethod": status.method,
     }
+
+
+def _endings(kind: ReceiptKind) -> list[tuple[str, str]]:
+    consent, contract = STATUS_TERMS[kind]
+    # Terms may change while processing rests: the contract is another, the pause goes on.
+    return [(consent, contract), *([(PAUSED_TERM, contract)] if kind in _CHANGES else [])]
 
 
 def _check_history(statuses: list[dict[str, JSONValue]]) -> None:

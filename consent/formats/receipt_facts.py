@@ -92,7 +92,7 @@ class Status:
     """One event in the life of the consent, `seq` from 1; `duration` of what was given.
 
     `indicated_by` is `dpv:DataSubject`, or who else acted: `organisation`, `operator`,
-    `authority`, `clock`.
+    `authority`, `clock`. `is_paused`: new terms were given while processing rests, and it rests on.
     """
 
     seq: int
@@ -101,6 +101,7 @@ class Status:
     indicated_by: str
     method: str
     duration: str | None = None
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

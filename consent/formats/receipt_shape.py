@@ -23,16 +23,14 @@ CONTEXT: Mapping[str, JSONValue] = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "schema": "https://schema.org/",
 }
+# DPV has no consent status for a pause; the class says that nothing may be processed.
+PAUSED_TERM = "dpv:ConsentStatusInvalidForProcessing"
 # Kind: DPV status of the consent, DPV status of the contract (CM-1, CM-14).
 STATUS_TERMS: Mapping[ReceiptKind, tuple[str, str]] = {
     ReceiptKind.GIVEN: ("dpv:ConsentGiven", "dpv:ContractActive"),
     ReceiptKind.CHANGED: ("dpv:ConsentGiven", "dpv:ContractAmended"),
     ReceiptKind.RENEWED: ("dpv:RenewedConsentGiven", "dpv:ContractRenewed"),
-    # DPV has no consent status for a pause; the class says that nothing may be processed.
-    ReceiptKind.PAUSED: (
-        "dpv:ConsentStatusInvalidForProcessing",
-        "dpv:ContractTemporarilySuspended",
-    ),
+    ReceiptKind.PAUSED: (PAUSED_TERM, "dpv:ContractTemporarilySuspended"),
     ReceiptKind.RESUMED: ("dpv:ConsentGiven", "dpv:ContractActive"),
     ReceiptKind.REFUSED: ("dpv:ConsentRefused", "dpv:ContractRejected"),
     ReceiptKind.DEFERRED: ("dpv:ConsentRequestDeferred", "dpv:ContractOffered"),

@@ -69,6 +69,7 @@ def pages_of(served):
         "/connections/then",
         "/connections/stop-all",
         f"/connections/{served.agreement}",
+        f"/connections/{served.agreement}/narrow",
         f"/connections/{served.agreement}/stop",
         f"/connections/{served.stopped}",
         f"/connections/{served.paused}",

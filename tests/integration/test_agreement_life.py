@@ -209,16 +209,6 @@ def test_a_paused_agreement_is_withdrawn_as_any_other(world, aysel, connected):
     assert states(world)[:2] == ("withdrawn", "revoked")
 
 
-def test_a_second_consent_replaces_a_paused_one(world, aysel, shop, connected):
-    """P-29."""
-    world.services.pauses.pause(aysel.visitor.vault, connected.agreement_id)
-
-    again = world.connect(aysel, shop, connected.template)
-
-    assert connected.get("/v1/records").status_code == 403
-    assert again.get("/v1/records").status_code == 200
-
-
 def test_nobody_pauses_anothers_agreement(world, connected):
     leyla = world.person("leyla")
     pauses, vault = world.services.pauses, leyla.visitor.vault

@@ -32,7 +32,7 @@ from consent.vocabulary import Standing
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError, VaultLockedError
 from pds.models import KeyWrap, VaultKey
 from tests.support.oauth_client import Callback
-from tests.support.reading import page, values
+from tests.support.reading import page
 from tests.support.world import wording
 
 EMAIL, NAME = "contact.email", "profile.given_name"
@@ -379,23 +379,6 @@ def test_an_agreement_past_its_end_is_shown_as_expired_before_the_worker_runs(
 
     assert view.state == "expired"
     assert not view.is_current
-
-
-def test_a_second_consent_replaces_the_first_of_its_connection(world, aysel, shop, template):
-    """P-29, CM-6, CM-11: one connection, a new agreement and grant that name what they replace."""
-    aysel.save("contact", email="a@example.com")
-    first = world.connect(aysel, shop, template)
-
-    second = world.connect(aysel, shop, template, optional=[NAME])
-
-    (connection,) = rows(world, Connection)
-    old, new = sorted(rows(world, Agreement), key=lambda one: one.created_at)
-    assert connection.agreement_id == new.id
-    assert (old.state, new.state, new.supersedes) == ("terminated", "active", old.id)
-    assert first.body["grant_id"] != second.body["grant_id"]
-    assert first.get("/v1/records").status_code == 403
-    assert values(page(second), "email") == ["a@example.com"]
-    assert rows(world, Obligation) == []
 
 
 def test_consent_after_withdrawal_is_a_new_agreement_and_old_tokens_stay_dead(

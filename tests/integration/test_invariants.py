@@ -20,6 +20,7 @@ from api.oauth.invariants import ALL_INVARIANTS
 from api.oauth.models import Token
 from api.worker import Worker
 from consent import organisations
+from consent.amendments import Reduction
 from consent.formats import canonical
 from consent.formats.leaf import to_minute
 from consent.invariants.check import check, slices
@@ -83,6 +84,23 @@ def _ask(world, person, organisation, template):
     return world.open_request(person, organisation, uri)
 
 
+def _amended(world, clock, person, shop):
+    """Amend and renew, in whole and in part; narrow; let another program take the place."""
+    template = shop.publish(required=[EMAIL], optional=[PHONE])
+    connected = world.connect(person, shop, template)
+    world.connect(person, shop, template, optional=[PHONE])
+    clock.move(seconds=2)
+    world.connect(person, shop, template, optional=[PHONE])
+    visitor, amendments = person.visitor, world.services.amendments
+    seen = amendments.offer(visitor.vault, connected.agreement_id).before.sha256
+    amendments.narrow(
+        visitor.vault, visitor.open_vault, connected.agreement_id, Reduction(seen, frozenset())
+    )
+    clock.move(seconds=2)
+    world.connect(person, shop, template)
+    world.connect(person, shop.another_client(), template)
+
+
 def _lived_through(world, clock):
     aysel, kamran = world.person("aysel"), world.person("kamran")
     for person in (aysel, kamran):
@@ -92,7 +110,7 @@ def _lived_through(world, clock):
     services, vault = world.services, aysel.visitor.vault
     first = world.connect(aysel, shop, template, optional=[PHONE])
     page(first)
-    live = world.connect(aysel, shop, template)  # which replaces the first
+    live = world.connect(aysel, shop, template)  # which amends it
     page(live)
     services.pauses.pause(vault, live.agreement_id)
     services.pauses.resume(vault, live.agreement_id)
@@ -136,6 +154,7 @@ def _lived_through(world, clock):
     )
     paused = world.connect(kamran, shop, template)
     services.pauses.pause(kamran.visitor.vault, paused.agreement_id)
+    _amended(world, clock, kamran, shop)
     opened = _ask(world, kamran, bank, bank.publish(required=[EMAIL]))
     world.refuse(kamran, opened)
     world.defer(kamran, _ask(world, kamran, bank, bank.publish(required=[EMAIL])))
@@ -377,7 +396,7 @@ BREAKS = [
     ("agreement-history", change(Agreement, of("withdrawn"), ended_by="clock")),
     ("consent-logged", copy(ConsentEvent, of("live", ConsentEvent), agreement_id=other)),
     ("consent-known", retold(logged("withdrawn", "erasure.requested"), event="consent.resumed")),
-    ("consent-receipt", remove(Receipt, of("live", Receipt))),
+    ("consent-receipt", remove(Receipt, of("paused", Receipt))),
     ("grant-state", change(Grant, of("withdrawn", Grant), state="active")),
     ("grant-state", change(Grant, of("live", Grant), state="paused")),
     ("grant-state", change(Grant, of("paused", Grant), state="active")),

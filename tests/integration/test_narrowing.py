@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from api.oauth.invariants import ALL_INVARIANTS
-from consent.agreements import AGREEMENT_VERSION
+from consent.drafts import AGREEMENT_VERSION
 from consent.formats import canonical
 from consent.formats.reconciliation import Terms, mismatches
 from consent.invariants.check import check

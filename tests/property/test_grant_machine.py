@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,16 +27,16 @@ from sqlalchemy import func, select
 
 from api.worker import sweep
 from consent import organisations
-from consent.lifecycle import MOVES, Act
-from consent.models import Agreement, ConsentEvent, Event, Grant, Obligation
+from consent.amendments import Reduction
+from consent.lifecycle import MOVES, Act, follow
+from consent.models import Agreement, AgreementVersion, ConsentEvent, Event, Grant, Obligation
 from consent.vocabulary import (
     Actor,
-    ConsentStatus,
     InvalidationReason,
     Standing,
     TerminationReason,
 )
-from pds.errors import ConflictError
+from pds.errors import ConflictError, ValidationFailedError
 from pds.models import KeyWrap
 from pds.records import Draft
 from tests.support.reading import values
@@ -43,7 +44,7 @@ from tests.support.worlds import TickingClock, world_on
 
 EXAMPLES = int(os.environ.get("PDS_MACHINE_EXAMPLES", "15"))
 STEPS = 40
-EMAIL = "contact.email"
+EMAIL, NAME = "contact.email", "profile.given_name"
 DURATIONS = ("P1D", "P30D", "P7D")
 LIVE = ("active", "suspended")
 DENIALS = {
@@ -82,6 +83,8 @@ class Consent:
     starts_at: object
     ends_at: object
     refresh_ends_at: object
+    has_name: bool
+    version: int = 1
     state: str = "active"
     has_refresh: bool = True
     is_fetched: bool = False  # the one fetch of access mode `once`
@@ -134,18 +137,21 @@ class GrantMachine(RuleBasedStateMachine):
         store = self.stack.enter_context(self.stores.migrated("sqlite"))
         self.world = self.stack.enter_context(world_on(store, clock=self.clock))
         self.aysel = self.world.person()
+        self.aysel.save("profile", given_name="Aysel")
         self.emails = {}
         self.delivered = 0
         self.sides = []
         for name, mode in (("Shop", "on_change"), ("Bank", "once")):
             organisation = self.world.organisation(name)
             template = organisation.publish(
-                required=[EMAIL], access={"mode": mode, "fetches_per_day": 200}
+                required=[EMAIL],
+                optional=[NAME],
+                access={"mode": mode, "fetches_per_day": 200},
             )
             self.sides.append(Side(organisation, template, is_once=mode == "once"))
         # So that what follows has something to be about, also in a short walk.
         for one in range(len(self.sides)):
-            self.consent(one, "P30D")
+            self.consent(one, "P30D", name=True)
 
     def teardown(self):
         """Leave nothing behind."""
@@ -174,25 +180,61 @@ class GrantMachine(RuleBasedStateMachine):
         record = self.emails.pop(number)
         self.aysel.records.delete(record.id, version=record.version)
 
-    @rule(one=which, duration=st.sampled_from(DURATIONS))
-    def consent(self, one, duration):
-        """Consent, for the first time or again: what lived is replaced (P-29)."""
+    @rule(one=which, duration=st.sampled_from(DURATIONS), name=st.booleans())
+    def consent(self, one, duration, name):
+        """Consent: anew, or to the next version of what is in force (P-29)."""
         side = self.sides[one]
         if not side.is_good:
             return
         self._be_unlocked()
+        is_amended = side.last and self._is_current(side.last) and not side.last.is_fetched
+        amended = side.last if is_amended else None
         connected = self.world.connect(
-            self.aysel, side.organisation, side.template, duration=duration
+            self.aysel,
+            side.organisation,
+            side.template,
+            duration=duration,
+            optional=[NAME] if name else [],
         )
-        if side.last and side.last.is_live:
-            side.last.state = "terminated"
-        found = self._agreement(connected.agreement_id)
-        assert found.supersedes == (side.last and side.last.connected.agreement_id)
-        starts_at = found.created_at.replace(microsecond=0)
-        assert found.expires_at - starts_at == timedelta(days=int(duration[1:-1]))
+        found, starts_at = self._agreement(connected.agreement_id)
         ends_at = found.expires_at
-        side.consents.append(Consent(connected, starts_at, ends_at, refresh_ends_at=ends_at))
+        assert ends_at - starts_at == timedelta(days=int(duration[1:-1]))
+        if amended is None:
+            if side.last and side.last.is_live:
+                side.last.state = "terminated"
+            assert found.supersedes == (side.last and side.last.connected.agreement_id)
+            side.consents.append(Consent(connected, starts_at, ends_at, ends_at, name))
+        else:
+            assert connected.agreement_id == amended.connected.agreement_id
+            assert connected.body["grant_id"] == amended.connected.body["grant_id"]
+            if ends_at < amended.ends_at or (amended.has_name and not name):
+                self._end_tokens(side, amended)
+            amended.connected, amended.has_refresh = connected, True
+            amended.starts_at, amended.has_name = starts_at, name
+            amended.ends_at = amended.refresh_ends_at = ends_at
+            amended.version += 1
         self._remember(side, connected.access_token)
+
+    @rule(one=which)
+    def narrow(self, one):
+        """Take the optional item away; where there is none, nothing is changed (P-13)."""
+        side, visitor = self.sides[one], self._unlocked
+        amendments = self.world.services.amendments
+
+        def step(consent):
+            agreement_id = consent.connected.agreement_id
+            seen = amendments.offer(visitor.vault, agreement_id).before.sha256
+            reduction = Reduction(seen, frozenset())
+            if not consent.has_name:
+                with pytest.raises(ValidationFailedError):
+                    amendments.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
+                return
+            amendments.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
+            consent.has_name = False
+            consent.version += 1
+            self._end_tokens(side, consent)
+
+        self._act(one, step, None)
 
     @rule(one=which)
     def withdraw(self, one):
@@ -259,8 +301,7 @@ class GrantMachine(RuleBasedStateMachine):
         # Its row outlives the agreement's end, until its own.
         if consent.has_refresh and self.clock.instant < consent.refresh_ends_at:
             consent.has_refresh = False
-            for token in side.tokens:
-                token.is_dead |= token.consent is consent
+            self._end_tokens(side, consent)
 
     @rule(one=which, data=st.data())
     def read(self, one, data):
@@ -286,10 +327,14 @@ class GrantMachine(RuleBasedStateMachine):
             self.delivered += 1
             expected = sorted(record.data["email"] for record in self.emails.values())
             assert sorted(values(answer.json(), "email")) == expected
-            if side.is_once and expected and not token.consent.is_fetched:
+            names = ["Aysel"] if token.consent.has_name else []
+            assert values(answer.json(), "given_name") == names
+            assert answer.json()["agreement"]["version"] == token.consent.version
+            if side.is_once and (expected or names) and not token.consent.is_fetched:
                 self._begin_the_one_fetch(token.consent)
             return
         assert "example.com" not in answer.text.replace("vault.example", "")
+        assert "Aysel" not in answer.text
 
     @rule(one=which, good=st.booleans())
     def set_standing(self, one, good):
@@ -364,7 +409,10 @@ class GrantMachine(RuleBasedStateMachine):
         with self.world.services.uow.read() as session:
             agreements = {row.id: row for row in session.scalars(select(Agreement))}
             grants = session.scalars(select(Grant)).all()
-            held = set(session.scalars(select(KeyWrap.by_id).where(KeyWrap.by_kind == "grant")))
+            wraps = select(KeyWrap.by_id, KeyWrap.wrapped_id).where(KeyWrap.by_kind == "grant")
+            held = {}
+            for grant_id, collection in session.execute(wraps):
+                held.setdefault(grant_id, set()).add(collection)
             owed = set(session.scalars(select(Obligation.agreement_id)))
             events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.seq)).all()
         modelled = {
@@ -373,10 +421,17 @@ class GrantMachine(RuleBasedStateMachine):
             for consent in side.consents
         }
         assert {key: row.state for key, row in agreements.items()} == modelled
+        names = {
+            consent.connected.agreement_id: consent.has_name
+            for side in self.sides
+            for consent in side.consents
+        }
         for grant in grants:
             state = modelled[grant.agreement_id]
             assert grant.state == GRANTS.get(state, "revoked")
-            assert (grant.id in held) == (state in LIVE)
+            assert grant.agreement_version == agreements[grant.agreement_id].version
+            covered = {"contact", "profile"} if names[grant.agreement_id] else {"contact"}
+            assert held.get(grant.id, set()) == (covered if state in LIVE else set())
         self._check_histories(events, modelled, owed)
 
     def _check_histories(self, events, modelled, owed):
@@ -388,35 +443,39 @@ class GrantMachine(RuleBasedStateMachine):
             status, reached = None, None
             for each in course:
                 move = MOVES[Act(each.act)]
-                assert status in move.consent.sources
                 assert Actor(each.actor) in move.actors
-                assert move.consent.target == each.status
-                status, reached = ConsentStatus(each.status), move.agreement.target
+                status = follow(move.consent, status)
+                reached = follow(move.agreement, reached)
+                assert status == each.status
             assert reached == state
             assert (agreement_id in owed) == MOVES[Act(course[-1].act)].owes_deletion
 
     def _begin_the_one_fetch(self, consent):
         """P-10: it may be repeated for 24 hours, and no longer than was agreed."""
-        found = self._agreement(consent.connected.agreement_id).expires_at
+        found = self._agreement(consent.connected.agreement_id)[0].expires_at
         expected = min(consent.ends_at, self.clock.instant + timedelta(hours=24))
         assert abs(found - expected) < timedelta(seconds=1)
         consent.is_fetched, consent.ends_at = True, found
 
     def _act(self, one, step, state):
-        """Do something about the latest agreement: it ends once, and only the living rest."""
+        """Do something about the latest agreement: it ends once, and only the living rest.
+
+        `state` is what it leads to; None: where it was.
+        """
         consent = self.sides[one].last
         if consent is None:
             return
         self._be_unlocked()
         is_over = not consent.is_live or self.clock.instant >= consent.ends_at
-        refused = state in LIVE and is_over
+        refused = (state is None or state in LIVE) and is_over
+        refused |= state is None and consent.is_fetched
         try:
             step(consent)
         except ConflictError:
             assert refused, (state, consent.state)
         else:
             assert not refused, (state, consent.state)
-            if consent.is_live:
+            if consent.is_live and state is not None:
                 consent.state = state
 
     @property
@@ -424,9 +483,22 @@ class GrantMachine(RuleBasedStateMachine):
         return self.aysel.visitor.vault
 
     def _agreement(self, agreement_id):
+        """Return an agreement, and when its present version began."""
         with self.world.services.uow.read() as session:
-            query = select(Agreement).where(Agreement.id == agreement_id)
-            return session.scalars(query).one()
+            found = session.scalars(select(Agreement).where(Agreement.id == agreement_id)).one()
+            key = (found.bucket, agreement_id, found.version)
+            begun = session.get(AgreementVersion, key).created_at
+        return found, begun.replace(microsecond=0)
+
+    @staticmethod
+    def _end_tokens(side, consent):
+        for token in side.tokens:
+            token.is_dead |= token.consent is consent
+
+    @property
+    def _unlocked(self):
+        self._be_unlocked()
+        return self.aysel.visitor
 
     def _is_current(self, consent):
         return consent.is_live and self.clock.instant < consent.ends_at

@@ -6,7 +6,7 @@ that the pages call, since the pages have tests of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import httpx
@@ -93,6 +93,30 @@ class Organisation:
             return publish(session, signed, keys=keys, now=services.clock.now())
 
         return services.uow.write(job)
+
+    def another_client(self):
+        """Register a second program of the same organisation; returns the organisation with it."""
+        services, keys = self.world.services, {"keys": [self.client.key.as_dict(private=False)]}
+
+        def job(session):
+            return clients.create(
+                session,
+                organisation_id=self.id,
+                name="Another app",
+                redirect_uris=[CALLBACK],
+                jwks=keys,
+                loopback=True,
+                now=services.clock.now(),
+            )
+
+        client = Client.of_metadata(
+            self.world.http,
+            str(services.uow.write(job)),
+            self.world.issuer,
+            self.client.key,
+            clock=lambda: services.clock.now().timestamp(),
+        )
+        return replace(self, client=client, token="")
 
     def details(self, template, *, attributes=None, optional=None, **members):
         """Return the RAR object that asks for all of a template."""

@@ -29,9 +29,10 @@ STATES = {
 LIVES = {
     "request": {RequestState.SEEN, RequestState.DEFERRED},
     "agreement": {AgreementState.ACTIVE, AgreementState.SUSPENDED},
-    "consent": {ConsentStatus.GIVEN, ConsentStatus.PAUSED},
+    "consent": {ConsentStatus.GIVEN, ConsentStatus.RENEWED, ConsentStatus.PAUSED},
     "grant": set(LIVE_GRANT_STATES),
 }
+AMENDMENTS = {Act.AMEND, Act.AMEND_PART, Act.RENEW, Act.RENEW_PART, Act.NARROW}
 ACTS = pytest.mark.parametrize("act", Act)
 
 
@@ -74,7 +75,9 @@ def test_each_end_is_an_end_to_the_verifier_and_owes_deletion_unless_replaced(ac
 
     assert (move.event.value in ENDS) == is_end
     assert move.owes_deletion == (is_end and act is not Act.REPLACE)
-    assert (move.news is not None) == (move.owes_deletion or act in {Act.PAUSE, Act.RESUME})
+    assert (move.news is not None) == (
+        move.owes_deletion or act in {Act.PAUSE, Act.RESUME, *AMENDMENTS}
+    )
 
 
 @ACTS
@@ -87,7 +90,9 @@ def test_each_act_but_showing_has_a_receipt_of_its_status(act):
     status, contract = STATUS_TERMS[ReceiptKind(move.event.removeprefix("consent."))]
 
     assert status == move.consent.target
-    if move.agreement is not None:
+    if act in AMENDMENTS:
+        assert contract in {"dpv:ContractAmended", "dpv:ContractRenewed"}
+    elif move.agreement is not None:
         assert contract == move.agreement.target.dpv_contract_status
 
 
@@ -99,6 +104,19 @@ def test_nobody_does_what_is_anothers(act, actor):
         return
     with pytest.raises(ConflictError):
         MOVES[act].is_by(actor)
+
+
+@pytest.mark.parametrize("act", sorted(AMENDMENTS))
+def test_an_amendment_ends_no_pause_and_revives_nothing(act):
+    """CM-6, P-6: what is paused stays paused, and what has ended is not amended."""
+    move = MOVES[act]
+
+    assert follow(move.agreement, AgreementState.SUSPENDED) is AgreementState.SUSPENDED
+    assert follow(move.consent, ConsentStatus.PAUSED) is ConsentStatus.PAUSED
+    assert follow(move.grant, GrantState.PAUSED) is GrantState.PAUSED
+    for state in [each for each in AgreementState if each.is_terminal]:
+        with pytest.raises(ConflictError):
+            follow(move.agreement, state)
 
 
 def test_nothing_leads_on_from_where_the_table_has_no_line():

@@ -1,0 +1,217 @@
+"""Pages of amending and narrowing: old against new, and taking away alone (P-13, P-28, CUX-9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.oauth_client import Callback
+
+EMAIL, PHONE, NAME, CITY = (
+    "contact.email",
+    "contact.phone",
+    "profile.given_name",
+    "addresses.locality",
+)
+
+
+@pytest.fixture
+def market(world):
+    return world.organisation("Xəzər Market")
+
+
+@pytest.fixture
+def shared(world, aysel, market):
+    """Give an agreement about e-mail and phone, of a template that has more."""
+    aysel.save("contact", email="aysel@poct.example", phone="+994501112233")
+    template = market.publish(required=[EMAIL], optional=[PHONE, NAME, CITY])
+    return world.connect(aysel, market, template, optional=[PHONE], duration="P90D")
+
+
+@pytest.fixture
+def ask(world, market, shared):
+    """Let the organisation ask anew; gives the link and the verifier."""
+
+    def asks(**members):
+        uri, verifier = world.push(market, market.details(shared.template, **members))
+        return market.client.authorization_url(uri).removeprefix(world.issuer), verifier
+
+    return asks
+
+
+def narrowing(shared):
+    return f"/connections/{shared.agreement_id}/narrow"
+
+
+def test_the_page_sets_today_beside_what_would_be(hers, ask):
+    """CUX-42: what is added, what goes, until when; in both columns, without script."""
+    url, _ = ask(optional=[PHONE, NAME])
+    text = hers.get(url).text
+
+    assert "Xəzər Market asks to change what you share" in text
+    sides = text.partition('<div class="sides">')[2].partition("</section>")[0]
+    today, changed = sides.split("<h3>")[1:3]
+    assert "E-mail" in today
+    assert "Phone" in today
+    assert "First name" not in today
+    assert "First name" in changed
+    assert "new, only if you tick it" in changed
+    assert "Keep it as it is" in text
+    assert "Allow the change" in text
+
+
+def test_what_is_shared_today_is_ticked_and_no_addition_is(hers, ask):
+    """CUX-9, P-9: nor is a duration chosen, or anything by a link."""
+    url, _ = ask(duration="P365D")
+    form = hers.get(f"{url}&attributes={NAME}&duration=P365D").page.form("decision")
+
+    assert form.fields["attributes"] == [PHONE]
+    assert form.ticked == 1
+    assert "duration" not in form.fields
+
+
+def test_allowing_the_change_goes_back_with_a_code_of_the_same_grant(hers, market, shared, ask):
+    url, verifier = ask()
+    page = hers.get(url)
+
+    done = hers.submit(
+        page, "decision", attributes=[PHONE, NAME], duration="P30D", decision="allow"
+    )
+
+    body = market.client.redeem(Callback.of(done.location)["code"], verifier).json()
+    (granted,) = body["authorization_details"]
+    assert body["grant_id"] == shared.body["grant_id"]
+    assert granted["agreement_version"] == 2
+    assert granted["attributes"] == [EMAIL, PHONE, NAME]
+    detail = hers.get(f"/connections/{shared.agreement_id}").text
+    assert "Consent changed" in detail
+    assert "You changed what you share" in detail
+
+
+def test_keeping_it_as_it_is_ends_nothing_and_is_possible_while_locked(hers, shared, ask):
+    """CUX-23, TAK-41: a refusal of the change, with its receipt."""
+    url, _ = ask()
+    page = hers.get(url)
+    hers.lock()
+
+    done = hers.submit(page, "decision", decision="refuse")
+
+    assert Callback.of(done.location)["error"] == "access_denied"
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
+    assert shared.get("/v1/records").status_code == 200
+
+
+def test_what_goes_is_shown_as_that(hers, ask):
+    url, _ = ask(optional=[])
+    text = hers.get(url).text
+
+    changed = text.partition('<div class="sides">')[2].split("<h3>")[2].partition("</section>")[0]
+    assert "<del>Phone" in changed
+    assert "no longer shared" in changed
+
+
+def test_a_change_of_the_agreement_meanwhile_shows_the_page_again(hers, shared, ask):
+    """P-28: in another tab it was narrowed; the difference is marked, nothing is decided."""
+    url, _ = ask()
+    page = hers.get(url)
+    asked = hers.get(narrowing(shared))
+    hers.submit(asked, "agreement_sha256", leave_out=["attributes"])
+
+    done = hers.submit(page, "decision", duration="P30D", decision="allow")
+
+    assert done.status == 409
+    assert '<mark class="changed">' in done.text.partition('id="change"')[2].partition("</h2>")[0]
+    assert shared.get("/v1/grant").status_code == 401  # the narrowing ended access tokens
+    assert "version 2" not in done.text
+
+
+def test_a_material_change_of_the_template_is_marked(world, market, hers, shared):
+    """LEAD-12, P-28."""
+    template = market.publish(
+        id=str(shared.template.id),
+        version=2,
+        required=[EMAIL],
+        optional=[PHONE],
+        recipients=["Bakı Poçt"],
+    )
+    uri, _ = world.push(market, market.details(template))
+    text = hers.get(market.client.authorization_url(uri).removeprefix(world.issuer)).text
+
+    assert "Other terms differ from today" in text
+    assert '<mark class="changed">' in text.partition('id="who"')[2].partition("</h2>")[0]
+    assert '<mark class="changed">' not in text.partition('id="how-long"')[2].partition("</h2>")[0]
+
+
+def test_taking_away_works_at_once_and_gives_a_receipt(hers, shared, market):
+    """P-13"""
+    detail = hers.get(f"/connections/{shared.agreement_id}").text
+    assert f'href="{narrowing(shared)}"' in detail
+    asked = hers.get(narrowing(shared))
+    form = asked.page.form("agreement_sha256")
+    assert form.fields["attributes"] == [PHONE]
+
+    done = hers.submit(
+        asked, "agreement_sha256", leave_out=["attributes"], duration="P7D", fetches_per_day="24"
+    )
+
+    assert done.location == f"/connections/{shared.agreement_id}"
+    page = hers.get(done.location).text
+    assert "You share less now" in page
+    assert "Consent changed" in page
+    assert "Not shared, although asked for" in page
+    token = market.client.refresh(shared.refresh_token).json()["access_token"]
+    grant = market.get("/v1/grant", token).json()
+    assert (grant["attributes"], grant["fetches_per_day"]) == ([EMAIL], 24)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"attributes": [PHONE, NAME]}, {"duration": "P365D"}, {"fetches_per_day": "288"}, {}],
+    ids=["more items", "longer", "more often", "nothing"],
+)
+def test_a_form_that_would_add_or_do_nothing_is_shown_again(hers, shared, values):
+    """P-13"""
+    asked = hers.get(narrowing(shared))
+
+    done = hers.submit(asked, "agreement_sha256", **values)
+
+    assert done.status == 422
+    assert "There is a problem" in done.text
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
+
+
+def test_a_form_of_another_version_is_shown_again(hers, shared):
+    """P-28"""
+    asked = hers.get(narrowing(shared))
+
+    done = hers.submit(asked, "agreement_sha256", agreement_sha256="0" * 64, duration="P7D")
+
+    assert done.status == 409
+    assert "has changed since you saw it" in done.text
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
+
+
+def test_taking_away_needs_the_unlocked_vault_and_ones_own_agreement(
+    hers, world, new_browser, shared
+):
+    """P-13, SEC-S23"""
+    asked = hers.get(narrowing(shared))
+    leyla = new_browser()
+    leyla.sign_in(world.person("leyla").login)
+    assert leyla.get(narrowing(shared)).status == 404
+    form = {"csrf": leyla.token(), "agreement_sha256": "", "duration": "P7D"}
+    assert leyla.post(narrowing(shared), form).status == 404
+    hers.lock()
+    assert hers.get(narrowing(shared)).location.startswith("/unlock")
+    hers.submit(asked, "agreement_sha256", duration="P7D")
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
+
+
+def test_from_an_agreement_that_has_ended_nothing_is_taken_away(hers, shared):
+    """CM-6"""
+    asked = hers.get(narrowing(shared))
+    shared.withdraw()
+
+    done = hers.submit(asked, "agreement_sha256", duration="P7D")
+
+    assert done.location == f"/connections/{shared.agreement_id}"
+    assert hers.get(narrowing(shared)).location == f"/connections/{shared.agreement_id}"
