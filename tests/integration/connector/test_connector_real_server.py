@@ -18,6 +18,7 @@ from connector.pds.proofs import receipt_key
 from connector.state.schema import audit
 from connector.state.store import StateStore
 from connector.status import read_status
+from consent.amendments import Reduction
 from consent.formats.note import Signer
 from consent.log.entries import EventLog
 from consent.log.feed import number_feed
@@ -221,6 +222,22 @@ def test_a_narrower_second_consent_takes_the_difference_out_of_the_crm_con_g6(st
     story.run()
 
     assert story.contacts() == [{"name": "Aysel Məmmədova", "email": "aysel@mail.example"}]
+
+
+def test_what_a_person_takes_away_alone_leaves_the_crm_with_the_old_refresh_token_con_g6(story):
+    """P-13, ADR 0021: no obligation says so; the connector compares the terms."""
+    connected = story.connect("contact.phone")
+    story.run()
+    visitor, amendments = story.person.visitor, story.world.services.amendments
+    seen = amendments.offer(visitor.vault, connected.agreement_id).before.sha256
+
+    amendments.narrow(
+        visitor.vault, visitor.open_vault, connected.agreement_id, Reduction(seen, frozenset())
+    )
+    story.run()
+
+    assert story.contacts() == [{"name": "Aysel Məmmədova", "email": "aysel@mail.example"}]
+    assert story.obligations("due") == []
 
 
 def test_who_withdraws_and_comes_back_unnoticed_is_a_new_contact_con_g5(story):
