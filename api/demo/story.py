@@ -1,8 +1,9 @@
 """The whole story, played without a person: each step is asserted and printed.
 
 A person imports, an organisation asks, the person allows part of it and some of that in a coarser
-form, the organisation pulls it, the connector puts it into a real CRM, the person pauses, goes on
-and stops sharing, the CRM is cleaned, and an auditor verifies all of it offline.
+form, the organisation pulls it, the connector puts it into a real CRM, the person pauses, goes on,
+shares less, is asked again, adds something and stops sharing, the CRM is cleaned, and an auditor
+verifies all of it offline.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Story:
             ("Aysel sees who read what", self._sees_reads),
             ("Aysel pauses, and what changes meanwhile stays hers", self._pauses),
             ("Aysel goes on sharing, and the CRM catches up", self._resumes),
+            ("Aysel shares less on her own, and it leaves the CRM", self._shares_less),
+            ("The market asks again, Aysel adds her phone", self._amends),
             ("Aysel stops sharing in two steps", self._stops_sharing),
             ("The CRM is cleaned, Aysel sees the confirmation", self._is_erased),
             ("The auditor takes the evidence", self._takes_evidence),
@@ -126,7 +129,7 @@ class Story:
         values = _values(found[0])
         _expect("aysel.mammadova@poct.example" in values, f"her e-mail, not {values}")
         _expect(not any(value.startswith("+994") for value in values), "no phone: not agreed")
-        postcodes = [one.get("postal_code") for one in found[0].get("addresses", [])]
+        postcodes = _postcodes(found[0])
         _expect(postcodes == ["AZ10"], f"the beginning of her postcode, not {postcodes}")
         return "one party with name, e-mail and AZ10; no phone, because that was not agreed"
 
@@ -184,6 +187,32 @@ class Story:
             "the CRM has what changed in the pause",
         )
         return "aysel.sonra@poct.example"
+
+    def _shares_less(self) -> str:
+        page = self.browser.get(f"{self.agreement_path}/narrow")
+        page = self.browser.submit(page, "agreement_sha256", attributes=["addresses.locality"])
+        _expect(page.url.endswith(self.agreement_path), f"sharing less led to {page.url}")
+        self._until(lambda: _postcodes(self._after_run()) == [], "no postcode is left in the CRM")
+        return "version 2 of the same agreement; the postcode is gone"
+
+    def _amends(self) -> str:
+        url, waiting = self.connector.ask()
+        page = self.browser.get(url)
+        self.browser.submit(
+            page,
+            "decision",
+            decision="allow",
+            attributes=["addresses.locality", "contact.phone"],
+            duration="P30D",
+        )
+        output = waiting.communicate(timeout=60)[0]
+        _expect(waiting.returncode == 0, f"the connector could not connect: {output}")
+        _expect(self._agreement_path() == self.agreement_path, "it is still the same agreement")
+        self._until(
+            lambda: any(value.startswith("+994") for value in _values(self._after_run())),
+            "the CRM has the phone that was added",
+        )
+        return "version 3 of the same agreement; the phone is in the CRM"
 
     def _stops_sharing(self) -> str:
         page = self.browser.get(f"{self.agreement_path}/stop")
@@ -289,6 +318,10 @@ class Story:
 
 def _values(party: dict[str, Any]) -> list[str]:
     return [str(one.get("value")) for one in party.get("contact_mechanisms", [])]
+
+
+def _postcodes(party: dict[str, Any]) -> list[str]:
+    return [one["postal_code"] for one in party.get("addresses", []) if one.get("postal_code")]
 
 
 def _link_to_record(page: Page, text: str) -> str:
