@@ -17,8 +17,8 @@ CODE := pds consent api connector migrations tests bench tools
 # Two processes, each with half of the tests in their order, since neighbours share what is dear to
 # start; who is done first takes over from the other. With huge pages Argon2 costs half (glibc only).
 PYTEST := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/pytest -n 2 --dist worksteal
-# Azerbaijani words, words of a passphrase, and an event of SQLAlchemy's.
-KNOWN_WORDS := bu,sizin,blok,checkin
+# Azerbaijani words, words of a passphrase, and names of code.
+KNOWN_WORDS := bu,sizin,blok,checkin,inforce
 NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/__pycache__/*
 
 .DEFAULT_GOAL := help
