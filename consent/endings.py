@@ -135,7 +135,7 @@ class EndingService:
             .order_by(Grant.state, Grant.bucket)
             .limit(limit)
         )
-        reason = ExclusionReason[standing.upper()]
+        reason = ExclusionReason[standing.upper()]  # ascii
         deed = Deed(act=Act.EXCLUDE, actor=Actor.OPERATOR, at=now, reason=reason)
         found = session.execute(query).all()
         return self._end_each(session, ((bucket, each, deed) for bucket, each in found))

@@ -64,7 +64,7 @@ def suspend(world, connected):
     )
 
 
-def replace(world, connected):
+def approve_again(world, connected):
     world.connect(connected.person, connected.organisation, connected.template)
 
 
@@ -104,7 +104,7 @@ def nothing(_world, _connected):
         (pause_and_resume, None),
         (withdraw, "consent-withdrawn"),
         (terminate, "consent-terminated"),
-        (replace, "consent-terminated"),
+        (approve_again, None),
         (invalidate, "consent-invalidated"),
         (suspend, "organisation-suspended"),
         (pass_the_end, "consent-expired"),

@@ -229,7 +229,11 @@ def test_the_label_list_is_frozen():
     }
 
     assert found == {
+        "pds/1/device/mark",
+        "pds/1/instance/source",
+        "pds/1/notice/code",
         "pds/1/seal",
+        "pds/1/webhook/ed25519",
         "pds/1/deposit",
         "pds/1/vault/staging",
         *(f"pds/1/pw/{name}" for name in ("auth", "kek")),
