@@ -18,3 +18,15 @@ def world(store, clock):
     """Give a fresh world; the test runs on every kind of store."""
     with world_on(store, clock=clock) as world:
         yield world
+
+
+@pytest.fixture
+def aysel(world):
+    """Give a person with a vault."""
+    return world.person()
+
+
+@pytest.fixture
+def shop(world):
+    """Give an organisation with a client."""
+    return world.organisation()

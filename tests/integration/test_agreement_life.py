@@ -32,16 +32,6 @@ EMAIL = "contact.email"
 
 
 @pytest.fixture
-def aysel(world):
-    return world.person()
-
-
-@pytest.fixture
-def shop(world):
-    return world.organisation()
-
-
-@pytest.fixture
 def connected(world, aysel, shop):
     aysel.save("contact", email="a@example.com")
     return world.connect(aysel, shop, shop.publish(required=[EMAIL], optional=["contact.phone"]))

@@ -13,16 +13,6 @@ EMAIL = "contact.email"
 
 
 @pytest.fixture
-def aysel(world):
-    return world.person()
-
-
-@pytest.fixture
-def shop(world):
-    return world.organisation()
-
-
-@pytest.fixture
 def connected(world, aysel, shop):
     aysel.save("contact", email="a@example.com")
     template = shop.publish(required=[EMAIL], access={"mode": "periodic", "fetches_per_day": 1})

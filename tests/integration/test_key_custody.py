@@ -18,16 +18,6 @@ EMAIL = "contact.email"
 
 
 @pytest.fixture
-def aysel(world):
-    return world.person()
-
-
-@pytest.fixture
-def shop(world):
-    return world.organisation()
-
-
-@pytest.fixture
 def connected(world, aysel, shop):
     aysel.save("contact", email="old@example.com")
     aysel.save("profile", given_name="Aysel")
