@@ -67,8 +67,6 @@ from pds.records import present
 from pds.store import Store
 from pds.vaults import next_event_seq
 
-_NOT_OFFERED = "This was not offered; choose from the list."
-
 Also = Callable[[Session, Grant], None]
 
 
@@ -625,4 +623,6 @@ def _refuse_strangers(session: Session, vault: VaultRef, agreed: Agreed) -> None
     """Refuse records that are not in this vault, or of another collection: a tampered form."""
     for name, records in agreed.chosen.items():
         if present(session, vault, name, records) != records:
-            raise ValidationFailedError([Issue(f"records.{name}", "not_offered", _NOT_OFFERED)])
+            raise ValidationFailedError(
+                [Issue(f"records.{name}", "not_offered", choices.NOT_OFFERED)]
+            )

@@ -44,8 +44,6 @@ from pds.events import VaultRef
 from pds.keys import OpenVault, mark_rotation_due
 from pds.store import Store
 
-_NOT_OFFERED = "This was not offered; choose from the list."
-
 # Has a grant's tokens follow its new end; True: its access tokens end now (P-13).
 FollowTerms = Callable[[Session, Grant, bool], None]
 
@@ -385,13 +383,13 @@ def _offer(session: Session, before: InForce, now: datetime) -> Offer:
 def _refuse_additions(offer: Offer, reduction: Reduction) -> None:
     wrong = []
     if not reduction.optional <= set(offer.optional):
-        wrong.append(Issue("attributes", "not_offered", _NOT_OFFERED))
+        wrong.append(Issue("attributes", "not_offered", choices.NOT_OFFERED))
     elif not offer.required and not reduction.optional:
         wrong.append(Issue("attributes", "nothing_left", "Leave one item, or stop sharing."))
     if reduction.duration not in ("", *offer.durations):
-        wrong.append(Issue("duration", "not_offered", _NOT_OFFERED))
+        wrong.append(Issue("duration", "not_offered", choices.NOT_OFFERED))
     if reduction.fetches_per_day not in (None, *offer.frequencies):
-        wrong.append(Issue("fetches_per_day", "not_offered", _NOT_OFFERED))
+        wrong.append(Issue("fetches_per_day", "not_offered", choices.NOT_OFFERED))
     if not wrong and (reduction.optional, reduction.duration, reduction.fetches_per_day) == (
         frozenset(offer.optional),
         "",

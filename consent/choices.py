@@ -18,7 +18,7 @@ from pds.catalogue import CATALOGUE, Cardinality
 from pds.errors import Issue, ValidationFailedError
 
 FREQUENCIES = (1, 4, 24, 96, 288)  # fetches of a day that are offered below the one asked for
-_NOT_OFFERED = "This was not offered; choose from the list."
+NOT_OFFERED = "This was not offered; choose from the list."
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +154,15 @@ def _form(ask: Ask, choice: Choice, name: str) -> str | None:
 
 def _issues(ask: Ask, choice: Choice) -> Iterator[Issue]:
     if not choice.optional <= set(ask.optional):
-        yield Issue("attributes", "not_offered", _NOT_OFFERED)
+        yield Issue("attributes", "not_offered", NOT_OFFERED)
     if choice.duration not in durations.choices(ask.duration):
-        yield Issue("duration", "not_offered", _NOT_OFFERED)
+        yield Issue("duration", "not_offered", NOT_OFFERED)
     if choice.fetches_per_day not in (None, *frequencies(ask)):
-        yield Issue("fetches_per_day", "not_offered", _NOT_OFFERED)
+        yield Issue("fetches_per_day", "not_offered", NOT_OFFERED)
     asked = {*ask.required, *ask.optional}
     for name, form in choice.coarsenings.items():
         if name not in asked or form not in ("", *coarsenings(ask, name)):
-            yield Issue(f"coarsen.{name}", "not_offered", _NOT_OFFERED)
+            yield Issue(f"coarsen.{name}", "not_offered", NOT_OFFERED)
     yield from _issues_of_instances(ask, choice)
 
 
@@ -170,7 +170,7 @@ def _issues_of_instances(ask: Ask, choice: Choice) -> Iterator[Issue]:
     offered = instances(ask)
     for name, which in choice.instances.items():
         if which not in ("", *offered.get(name, ())):
-            yield Issue(f"instances.{name}", "not_offered", _NOT_OFFERED)
+            yield Issue(f"instances.{name}", "not_offered", NOT_OFFERED)
         elif which == Instances.CHOSEN and not choice.records.get(name):
             yield Issue(f"records.{name}", "nothing_chosen_here", "Tick at least one entry.")
     for name, records in choice.records.items():
