@@ -8,7 +8,7 @@ nothing, and none opens again what has ended (CM-6).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -91,17 +91,23 @@ class EndingService:
         self.store.write(job)
 
     def terminate(
-        self, agreement_id: UUID, *, organisation_id: UUID, reason: TerminationReason
+        self,
+        agreement_id: UUID,
+        *,
+        organisation_id: UUID,
+        reason: TerminationReason,
+        also: Callable[[Session], None] = lambda _session: None,
     ) -> AgreementState:
         """End an agreement as its organisation; repeating it changes nothing.
 
-        Returns the state it is in after that: another end may have come first.
+        Returns the state it is in after that: another end may have come first. `also` runs first
+        in the same transaction.
 
         Raises:
             NotFoundError: the organisation has no such agreement.
         """
         deed = Deed(act=Act.TERMINATE, actor=Actor.ORGANISATION, at=self.clock.now(), reason=reason)
-        return self._end_one(agreement_id, deed, organisation_id=organisation_id)
+        return self._end_one(agreement_id, deed, organisation_id=organisation_id, also=also)
 
     def invalidate(
         self, agreement_id: UUID, *, actor: Actor, reason: InvalidationReason
@@ -174,11 +180,17 @@ class EndingService:
         return previous is not None and self._end(session, previous, deed)
 
     def _end_one(
-        self, agreement_id: UUID, deed: Deed, *, organisation_id: UUID | None = None
+        self,
+        agreement_id: UUID,
+        deed: Deed,
+        *,
+        organisation_id: UUID | None = None,
+        also: Callable[[Session], None] = lambda _session: None,
     ) -> AgreementState:
         bucket = self.ids.bucket_of(agreement_id)
 
         def job(session: Session) -> AgreementState:
+            also(session)
             agreement = lock_agreement(session, bucket, agreement_id)
             if agreement is None or organisation_id not in {None, agreement.organisation_id}:
                 raise NotFoundError

@@ -32,7 +32,7 @@ class IdempotencyKey(Base):
     organisation_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     key_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     request_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
-    made_id: Mapped[UUID | None] = mapped_column(Uuid)  # null: within its own transaction only
+    made_id: Mapped[UUID | None] = mapped_column(Uuid)  # null: nothing is made, or not yet
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
@@ -60,6 +60,33 @@ def once(
     """
     if key is None:
         return make(), True
+    found = _claim(session, organisation_id, key, request, now=now)
+    if found.made_id is not None:
+        return found.made_id, False
+    found.made_id = make()
+    return found.made_id, True
+
+
+def hold(
+    session: Session, organisation_id: UUID, key: str | None, request: bytes, *, now: datetime
+) -> None:
+    """Keep a key for one request, whose effect comes once by its own nature.
+
+    Args and errors: as of `once`.
+    """
+    if key is not None:
+        _claim(session, organisation_id, key, request, now=now)
+
+
+def sweep(session: Session, *, now: datetime) -> int:
+    """Delete keys older than `KEPT_FOR`; returns how many."""
+    return sweep_table(session, IdempotencyKey, IdempotencyKey.created_at <= now - KEPT_FOR)
+
+
+def _claim(
+    session: Session, organisation_id: UUID, key: str, request: bytes, *, now: datetime
+) -> IdempotencyKey:
+    """Return the key's row, locked, once it is sure that it stands for this request."""
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
         raise ValidationFailedError(
             [Issue("Idempotency-Key", "shape", f"1 to {KEY_CHARACTERS} printable characters")]
@@ -84,12 +111,4 @@ def once(
         raise ValidationFailedError(
             [Issue("Idempotency-Key", "reused", "this key stood for another request")]
         )
-    if found.made_id is not None:
-        return found.made_id, False
-    found.made_id = make()
-    return found.made_id, True
-
-
-def sweep(session: Session, *, now: datetime) -> int:
-    """Delete keys older than `KEPT_FOR`; returns how many."""
-    return sweep_table(session, IdempotencyKey, IdempotencyKey.created_at <= now - KEPT_FOR)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,7 @@ class ObligationService:
         organisation_id: UUID,
         receipt: object,
         keys: Mapping[str, bytes],
+        also: Callable[[Session], None] = lambda _session: None,
     ) -> Obligation:
         """Record an organisation's signed deletion receipt; repeating it changes nothing.
 
@@ -49,6 +50,7 @@ class ObligationService:
             organisation_id: whose token it came with.
             receipt: the signed document (`consent.formats.deletion_receipt`).
             keys: the organisation's 32-byte Ed25519 public keys by `kid`.
+            also: run first in the same transaction.
 
         Raises:
             NotFoundError: it owes nothing of that id.
@@ -59,6 +61,7 @@ class ObligationService:
         bucket = self.ids.bucket_of(obligation_id)
 
         def job(session: Session) -> Obligation:
+            also(session)
             owed = session.scalars(
                 select(Obligation)
                 .where(Obligation.bucket == bucket, Obligation.id == obligation_id)

@@ -14,6 +14,7 @@ from api import problems
 from api.oauth import clients
 from api.resources.authentication import organisation_token
 from api.resources.parsing import StrictBlueprint, cursor_id, json_body
+from api.resources.repeating import REPEATABLE, Asked
 from api.schemas.organisations import (
     AgreementStateSchema,
     ChangesQuerySchema,
@@ -116,7 +117,7 @@ class Connections(MethodView):
 class Termination(MethodView):
     """The end of an agreement, by its organisation."""
 
-    @blueprint.doc(security=_SECURITY, summary="End an agreement")
+    @blueprint.doc(security=_SECURITY, summary="End an agreement", parameters=REPEATABLE)
     @blueprint.arguments(TerminationSchema)
     @blueprint.response(200, AgreementStateSchema)
     def post(self, body: dict[str, Any], agreement_id: UUID) -> dict[str, Any]:
@@ -124,11 +125,12 @@ class Termination(MethodView):
 
         It names the agreement, not the connection: a request that comes late ends no newer one.
         """
-        client = organisation_token()
-        state = wiring().endings.terminate(
+        client, services = organisation_token(), wiring()
+        state = services.endings.terminate(
             agreement_id,
             organisation_id=client.organisation_id,
             reason=TerminationReason(body["reason"]),
+            also=Asked.by(client, services.clock.now()).hold,
         )
         return {"id": agreement_id, "state": state.value}
 
@@ -181,12 +183,15 @@ class Templates(MethodView):
             found = templates.of_organisation(session, client.organisation_id)
         return {"templates": [_template(template) for template in found]}
 
-    @blueprint.doc(security=_SECURITY, summary="Publish a signed template version")
+    @blueprint.doc(
+        security=_SECURITY, summary="Publish a signed template version", parameters=REPEATABLE
+    )
     @blueprint.response(201, TemplateSchema)
     def post(self) -> dict[str, Any]:
         """Publish a template that the organisation signed; the same bytes again change nothing."""
         client, services = organisation_token(), wiring()
         signed, now = json_body(), services.clock.now()
+        asked = Asked.by(client, now)
         if not isinstance(signed, dict) or signed.get("organisation") != str(
             client.organisation_id
         ):
@@ -195,6 +200,7 @@ class Templates(MethodView):
             )
 
         def job(session: Session) -> Template:
+            asked.hold(session)
             keys = clients.signing_keys(session, client.organisation_id)
             before = len(templates.of_organisation(session, client.organisation_id))
             template = templates.publish(session, signed, keys=keys, now=now)
@@ -250,7 +256,11 @@ class Obligations(MethodView):
 class Confirmation(MethodView):
     """The answer to an obligation."""
 
-    @blueprint.doc(security=_SECURITY, summary="Confirm a deletion with a signed receipt")
+    @blueprint.doc(
+        security=_SECURITY,
+        summary="Confirm a deletion with a signed receipt",
+        parameters=REPEATABLE,
+    )
     @blueprint.response(200, ObligationSchema)
     def post(self, obligation_id: UUID) -> dict[str, Any]:
         """Record a deletion receipt, signed with one of the organisation's Ed25519 keys."""
@@ -262,6 +272,7 @@ class Confirmation(MethodView):
             organisation_id=client.organisation_id,
             receipt=json_body(),
             keys=keys,
+            also=Asked.by(client, services.clock.now()).hold,
         )
         return _obligation(answered)
 

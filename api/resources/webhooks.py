@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import request
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from api.oauth.clients import ClientRecord
 from api.resources.authentication import organisation_token
 from api.resources.parsing import StrictBlueprint, cursor_id
+from api.resources.repeating import REPEATABLE, Asked
 from api.schemas.organisations import PageQuerySchema
 from api.schemas.webhooks import (
     DeliveriesQuerySchema,
@@ -31,7 +28,6 @@ from api.schemas.webhooks import (
 from api.webhooks import addresses
 from api.webhooks.addresses import UrlRefusedError
 from api.wiring import Wiring, wiring
-from consent import idempotency
 from consent.webhooks import deliveries, endpoints, keys
 from consent.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from pds.clock import rfc3339
@@ -44,14 +40,6 @@ blueprint = StrictBlueprint(
     description="The organisation's feed, sent to it: an organisation token",
 )
 _SECURITY: list[dict[str, list[str]]] = [{"organisationToken": []}]
-_REPEATABLE = [
-    {
-        "in": "header",
-        "name": "Idempotency-Key",
-        "schema": {"type": "string", "maxLength": idempotency.KEY_CHARACTERS},
-        "description": "Repeat with the same key and body: the effect comes once, for 24 hours.",
-    }
-]
 
 
 @blueprint.route("")
@@ -70,7 +58,7 @@ class Endpoints(MethodView):
         found = [_endpoint(services, row) for row in rows[:limit]]
         return {"endpoints": found, **_more(rows, limit)}
 
-    @blueprint.doc(security=_SECURITY, summary="Add an endpoint", parameters=_REPEATABLE)
+    @blueprint.doc(security=_SECURITY, summary="Add an endpoint", parameters=REPEATABLE)
     @blueprint.arguments(NewEndpointSchema, as_kwargs=True)
     @blueprint.response(201, EndpointWithSecretSchema)
     def post(self, url: str, events: list[str]) -> dict[str, Any]:
@@ -78,7 +66,7 @@ class Endpoints(MethodView):
         client, services = organisation_token(), wiring()
         _check_url(services, url)
         secret, now = keys.new_secret(), services.clock.now()
-        asked = _Asked.by(client, now)
+        asked = Asked.by(client, now)
 
         def make(session: Session) -> UUID:
             return endpoints.create(
@@ -139,13 +127,13 @@ class Endpoint(MethodView):
 class Secret(MethodView):
     """The secret of an endpoint."""
 
-    @blueprint.doc(security=_SECURITY, summary="Rotate secret and key", parameters=_REPEATABLE)
+    @blueprint.doc(security=_SECURITY, summary="Rotate secret and key", parameters=REPEATABLE)
     @blueprint.response(200, EndpointWithSecretSchema)
     def post(self, endpoint_id: UUID) -> dict[str, Any]:
         """Make a new secret and key pair; for a day the ones before sign as well."""
         client, services = organisation_token(), wiring()
         secret, now = keys.new_secret(), services.clock.now()
-        asked = _Asked.by(client, now)
+        asked = Asked.by(client, now)
 
         def job(session: Session) -> tuple[WebhookEndpoint, bool]:
             endpoint = endpoints.get(session, client.organisation_id, endpoint_id, lock=True)
@@ -166,13 +154,13 @@ class Secret(MethodView):
 class Test(MethodView):
     """A message that says nothing."""
 
-    @blueprint.doc(security=_SECURITY, summary="Send a test message", parameters=_REPEATABLE)
+    @blueprint.doc(security=_SECURITY, summary="Send a test message", parameters=REPEATABLE)
     @blueprint.response(202, DeliverySchema)
     def post(self, endpoint_id: UUID) -> dict[str, Any]:
         """Queue a message of type `test`."""
         client, services = organisation_token(), wiring()
         now = services.clock.now()
-        asked = _Asked.by(client, now)
+        asked = Asked.by(client, now)
 
         def job(session: Session) -> dict[str, Any]:
             endpoint = endpoints.get(session, client.organisation_id, endpoint_id, lock=True)
@@ -207,13 +195,13 @@ class Deliveries(MethodView):
 class Redelivery(MethodView):
     """One message, again."""
 
-    @blueprint.doc(security=_SECURITY, summary="Send a message again", parameters=_REPEATABLE)
+    @blueprint.doc(security=_SECURITY, summary="Send a message again", parameters=REPEATABLE)
     @blueprint.response(202, DeliverySchema)
     def post(self, endpoint_id: UUID, delivery_id: UUID) -> dict[str, Any]:
         """Queue a message again, under the same id; one that still waits goes on waiting."""
         client, services = organisation_token(), wiring()
         now = services.clock.now()
-        asked = _Asked.by(client, now)
+        asked = Asked.by(client, now)
 
         def job(session: Session) -> dict[str, Any]:
             endpoint = endpoints.get(session, client.organisation_id, endpoint_id, lock=True)
@@ -256,26 +244,6 @@ def _with_endpoint(endpoint_id: UUID, act: Callable[[Session, WebhookEndpoint], 
         return act(session, endpoint)
 
     return wiring().uow.write(job)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a request asks for, taken from it before the write job, which runs elsewhere."""
-
-    organisation_id: UUID
-    key: str | None
-    request: bytes
-    now: datetime
-
-    @classmethod
-    def by(cls, client: ClientRecord, now: datetime) -> _Asked:
-        asked = b"%b %b\n%b" % (request.method.encode(), request.path.encode(), request.get_data())
-        return cls(client.organisation_id, request.headers.get("Idempotency-Key"), asked, now)
-
-    def once(self, session: Session, make: Callable[[], UUID]) -> tuple[UUID, bool]:
-        return idempotency.once(
-            session, self.organisation_id, self.key, self.request, make, now=self.now
-        )
 
 
 def _check_url(services: Wiring, url: str) -> None:
