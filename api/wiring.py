@@ -19,6 +19,7 @@ from api.uow import UnitOfWork
 from consent.acts import ActService
 from consent.agreements import AgreementService
 from consent.amendments import AmendmentService
+from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.endings import EndingService
 from consent.formats.note import Signer
@@ -125,7 +126,10 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     endings = EndingService(store, ids, clock, acts)
     tokens = TokenService(store, settings, keys, ids, clock, log)
     amendments = AmendmentService(store, clock, acts, tokens.follow_terms)
-    agreements = AgreementService(store, keys, ids, clock, log, sink, receipts, endings, amendments)
+    conclusions = ConclusionService(ids, log, receipts, endings)
+    agreements = AgreementService(
+        store, keys, ids, clock, log, sink, receipts, conclusions, amendments
+    )
     oauth = build_oauth(store, settings, ids, clock, tokens)
     return Wiring(
         settings=settings,

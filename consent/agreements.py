@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import (
@@ -20,26 +19,23 @@ from consent import (
     choices,
     correspondence,
     durations,
-    grants,
     notices,
     organisations,
     requests,
     templates,
 )
-from consent.acts import Deed, announce, record_act
+from consent.acts import Deed
 from consent.amendments import AmendmentService, InForce
 from consent.asks import Ask
 from consent.choices import Agreed, Choice
-from consent.drafts import AGREEMENT_VERSION, Draft, prepare
-from consent.endings import EndingService
+from consent.conclusions import ConclusionService, Decision
+from consent.drafts import AGREEMENT_VERSION, prepare
 from consent.errors import NoticeChangedError
 from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
 from consent.lifecycle import MOVES, Act
-from consent.log.entries import EntryRef, EventLog, grant_stream, seal_private
+from consent.log.entries import EventLog, seal_private
 from consent.models import (
-    Agreement,
-    Connection,
     Grant,
     Request,
 )
@@ -50,10 +46,7 @@ from consent.vocabulary import (
     AccessMode,
     Action,
     Actor,
-    AgreementState,
     EventName,
-    FeedEvent,
-    GrantState,
 )
 from pds import vaults
 from pds.clock import Clock, rfc3339
@@ -79,18 +72,6 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decision:
-    """What is to be written, and the agreement whose place it takes, if one is amended."""
-
-    ask: Ask
-    notice: Mapping[str, Any]
-    act: Act
-    draft: Draft
-    before: InForce | None
-    narrows: bool
-
-
-@dataclass(frozen=True, slots=True)
 class AgreementService:
     """Shows requests and takes decisions."""
 
@@ -101,7 +82,7 @@ class AgreementService:
     log: EventLog
     sink: EventSink
     receipts: ReceiptIssuer
-    endings: EndingService
+    conclusions: ConclusionService
     amendments: AmendmentService
 
     def show(
@@ -200,8 +181,11 @@ class AgreementService:
         """
         # Not before it was shown, even where a clock was set back meanwhile.
         now = max(self.clock.now(), request.seen_at)
-        decision = self._decision(vault, open_vault, ask, choice, now)
-        keys = decision.draft.keys
+        with self.store.read() as session:
+            before = amendments.find(session, vault, ask, now=now)
+        decision = self._decision(vault, open_vault, ask, choice, before, now)
+        draft, keys = decision.draft, decision.draft.keys
+        narrows = before is not None and amendments.narrows(before.terms(open_vault), draft.terms)
         binding = TokenBinding(
             "ac", code.selector, keys.grant_id, ask.client_id, dpop_jkt, code_expires_at
         )
@@ -214,26 +198,16 @@ class AgreementService:
             organisations.hold(session, ask.template.organisation_id)
             requests.settle(session, request, decision.act, now=now)
             # Read again under its locks (P-6): if it ended or changed, so did the notice.
-            before = amendments.find(session, vault, ask, now=now, lock=True)
-            self._recheck(session, ask, choice, before)
-            if before != decision.before:
+            present = amendments.find(session, vault, ask, now=now, lock=True)
+            self._recheck(session, ask, choice, present)
+            if present != before:
                 raise NoticeChangedError
-            if before is None:
-                grant = self._conclude(session, vault, fresh, request, decision, now)
+            if present is None:
+                grant = self.conclusions.conclude(session, vault, fresh, request, decision, now=now)
             else:
+                deed = Deed(act=decision.act, actor=Actor.INDIVIDUAL, at=now, private=draft.private)
                 grant = self.amendments.apply(
-                    session,
-                    before,
-                    decision.draft,
-                    Deed(
-                        act=decision.act,
-                        actor=Actor.INDIVIDUAL,
-                        at=now,
-                        private=decision.draft.private,
-                    ),
-                    fresh,
-                    narrows=decision.narrows,
-                    request_id=request.id,
+                    session, present, draft, deed, fresh, narrows=narrows, request_id=request.id
                 )
             open_vault.keys.store(session, [wrap], now=now)
             also(session, grant)
@@ -348,12 +322,17 @@ class AgreementService:
 
         return self.store.write(job)
 
-    def _decision(
-        self, vault: VaultRef, open_vault: OpenVault, ask: Ask, choice: Choice, now: datetime
-    ) -> _Decision:
+    def _decision(  # noqa: PLR0917 - one step of `allow`, private
+        self,
+        vault: VaultRef,
+        open_vault: OpenVault,
+        ask: Ask,
+        choice: Choice,
+        before: InForce | None,
+        now: datetime,
+    ) -> Decision:
         agreed = choices.agree(ask, choice)
         with self.store.read() as session:
-            before = amendments.find(session, vault, ask, now=now)
             notice = _notice(session, ask, before, choice.locale)
             _refuse_strangers(session, vault, agreed)
         # Whole seconds: that is what documents say, and rows must not say more.
@@ -408,16 +387,14 @@ class AgreementService:
         draft = prepare(vault, open_vault, keys, document, terms)
         if before is None:
             act = Act.ALLOW_PART if agreed.is_narrowed else Act.ALLOW
-            return _Decision(ask, notice, act, draft, None, narrows=False)
-        agreed_before = before.terms(open_vault)
-        act = amendments.act_of(
-            agreed_before,
-            draft.terms,
-            is_same_contract=not notice["amends"]["changed"],
-            is_narrowed=agreed.is_narrowed,
-        )
-        narrows = amendments.narrows(agreed_before, draft.terms)
-        return _Decision(ask, notice, act, draft, before, narrows)
+        else:
+            act = amendments.act_of(
+                before.terms(open_vault),
+                draft.terms,
+                is_same_contract=not notice["amends"]["changed"],
+                is_narrowed=agreed.is_narrowed,
+            )
+        return Decision(ask, notice, act, draft)
 
     def _recheck(
         self, session: Session, ask: Ask, choice: Choice, before: InForce | None
@@ -430,165 +407,6 @@ class AgreementService:
             raise NoticeChangedError
         return notice
 
-    def _conclude(  # noqa: PLR0917 - one step of `allow`, private
-        self,
-        session: Session,
-        vault: VaultRef,
-        fresh: OpenVault,
-        request: Request,
-        decision: _Decision,
-        now: datetime,
-    ) -> Grant:
-        """Make a new agreement with its grant; the vault's row is locked."""
-        ask, draft = decision.ask, decision.draft
-        connection_id, superseded, replaced = self._connection(session, vault, ask, draft, now)
-        grant, entry = self._activate(
-            session, vault, request, decision, connection_id, superseded, now
-        )
-        wraps = draft.keys.wrap_collections(fresh, draft.terms)
-        wraps.append(
-            fresh.wrap_under_root(draft.keys.key, grants.grant_wrapped(draft.keys.grant_id))
-        )
-        fresh.keys.store(session, wraps, now=now)
-        self.receipts.issue(
-            session,
-            _subject(decision, request, grant, superseded),
-            [
-                status(
-                    1,
-                    ReceiptKind.GIVEN,
-                    at=now,
-                    by="individual",
-                    duration=draft.document["duration"],
-                )
-            ],
-            entry,
-            bucket=vault.bucket,
-            vault_id=vault.id,
-            now=now,
-        )
-        announce(
-            session,
-            vault.bucket,
-            FeedEvent.CONSENT_CHANGED if replaced else FeedEvent.CONSENT_GRANTED,
-            organisation_id=ask.template.organisation_id,
-            connection_id=connection_id,
-            now=now,
-        )
-        correspondence.tell_of_act(
-            session, vault.bucket, vault.id, ask.template.organisation_id, decision.act, now=now
-        )
-        return grant
-
-    def _connection(
-        self, session: Session, vault: VaultRef, ask: Ask, draft: Draft, now: datetime
-    ) -> tuple[UUID, UUID | None, bool]:
-        """Return the connection, the agreement before this one, and whether that one lived."""
-        agreement_id = UUID(draft.terms.agreement_id)
-        found = session.scalars(
-            select(Connection)
-            .where(
-                Connection.bucket == vault.bucket,
-                Connection.vault_id == vault.id,
-                Connection.organisation_id == ask.template.organisation_id,
-                Connection.template_id == ask.template.id,
-            )
-            .with_for_update()
-        ).one_or_none()
-        if found is None:
-            connection_id = self.ids.new(vault.bucket)
-            session.execute(
-                insert(Connection).values(
-                    bucket=vault.bucket,
-                    id=connection_id,
-                    vault_id=vault.id,
-                    organisation_id=ask.template.organisation_id,
-                    template_id=ask.template.id,
-                    agreement_id=agreement_id,
-                    created_at=now,
-                )
-            )
-            return connection_id, None, False
-        superseded = found.agreement_id  # before the update below changes it
-        # At most one agreement of a connection lives (P-29): the new one replaces it.
-        replaced = self.endings.replace(session, vault.bucket, superseded, now=now)
-        session.execute(
-            update(Connection)
-            .where(Connection.bucket == vault.bucket, Connection.id == found.id)
-            .values(agreement_id=agreement_id)
-        )
-        return found.id, superseded, replaced
-
-    def _activate(  # noqa: PLR0917 - one step of `allow`, private
-        self,
-        session: Session,
-        vault: VaultRef,
-        request: Request,
-        decision: _Decision,
-        connection_id: UUID,
-        superseded: UUID | None,
-        now: datetime,
-    ) -> tuple[Grant, EntryRef]:
-        ask, draft = decision.ask, decision.draft
-        agreement_id = UUID(draft.terms.agreement_id)
-        common = {
-            "bucket": vault.bucket,
-            "vault_id": vault.id,
-            "organisation_id": ask.template.organisation_id,
-            "client_id": ask.client_id,
-            "expires_at": draft.terms.expires_at,
-            "created_at": now,
-        }
-        session.execute(
-            insert(Agreement).values(
-                **common,
-                id=agreement_id,
-                connection_id=connection_id,
-                request_id=request.id,
-                template_id=ask.template.id,
-                version=1,
-                state=AgreementState.ACTIVE.value,
-                supersedes=superseded,
-            )
-        )
-        draft.store(session, now=now)
-        grant = Grant(
-            **common,
-            id=draft.keys.grant_id,
-            agreement_id=agreement_id,
-            agreement_version=1,
-            state=GrantState.ACTIVE.value,
-            epoch=1,
-            seq=1,
-            fetch_day=0,
-            fetches_today=0,
-            fetched_at=None,
-            terms_box=draft.terms_box,
-            terms_sha256=draft.terms_sha256,
-            last_read_at=None,
-            reads=0,
-        )
-        session.add(grant)
-        session.flush()  # the log entry and the wraps refer to it
-        entry = self.log.append(
-            session,
-            bucket=vault.bucket,
-            stream=grant_stream(grant.id),
-            seq=1,
-            name=EventName.CONSENT_GIVEN,
-            at=now,
-            private=draft.private,
-            vault_id=vault.id,
-            grant_id=grant.id,
-            client=ask.client_id,
-            collections=draft.terms.collections,
-            purpose=draft.terms.purpose,
-            agreement_sha256=draft.sha256,
-        )
-        deed = Deed(act=decision.act, actor=Actor.INDIVIDUAL, at=now)
-        record_act(session, grant, deed, after=None, entry=entry)
-        return grant, entry
-
     def _subject_name(self, ask: Ask, vault: VaultRef) -> str:
         return organisations.pairwise_subject(
             self.keys.pairwise, ask.template.organisation_id, vault.id
@@ -599,24 +417,6 @@ def _notice(session: Session, ask: Ask, before: InForce | None, locale: str) -> 
     organisation = organisations.get(session, ask.template.organisation_id)
     amends = amendments.describe(session, before, ask)
     return notices.build(ask, organisation, locale=locale, amends=amends)
-
-
-def _subject(
-    decision: _Decision, request: Request, grant: Grant, superseded: UUID | None
-) -> Subject:
-    draft = decision.draft
-    return Subject(
-        document=draft.document,
-        notice=decision.notice,
-        notice_sha256=draft.document["notice_sha256"],
-        shown_at=request.seen_at,
-        record_id=grant.agreement_id,
-        request_id=request.id,
-        agreement_id=grant.agreement_id,
-        agreement_sha256=draft.sha256,
-        grant_ids=[grant.id],
-        supersedes=superseded,
-    )
 
 
 def _refuse_strangers(session: Session, vault: VaultRef, agreed: Agreed) -> None:
