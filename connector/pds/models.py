@@ -25,19 +25,22 @@ class ConnectionState(StrEnum):
     WITHDRAWN = "withdrawn"
     TERMINATED = "terminated"
     EXPIRED = "expired"
+    FULFILLED = "fulfilled"
     INVALIDATED = "invalidated"
 
 
-# What the person shared must go. `fulfilled` is not among them: one agreed delivery was made, and
-# the data may be used until the agreement expires. A paused consent stops use, not keeping.
+# What the person shared must go. A paused consent stops use, not keeping.
 ENDED_STATES = frozenset(
     {
         ConnectionState.WITHDRAWN,
         ConnectionState.TERMINATED,
         ConnectionState.EXPIRED,
+        ConnectionState.FULFILLED,
         ConnectionState.INVALIDATED,
     }
 )
+# `consent-fulfilled` is not among them: after the one delivery that was agreed, reads are refused
+# with it for a while before the agreement ends.
 ENDED_PROBLEMS: Mapping[str, ConnectionState] = {
     "consent-withdrawn": ConnectionState.WITHDRAWN,
     "consent-expired": ConnectionState.EXPIRED,

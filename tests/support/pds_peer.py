@@ -62,6 +62,7 @@ class PeerConnection:
     state: str = "active"
     feed: int = 0
     tokens_valid: bool = True
+    is_fetched: bool = False  # the one access that was agreed has been had
     reads: int = 0
     log_seq: int = 0
 
@@ -79,6 +80,12 @@ ENDED = {
     "suspended": "consent-paused",
     "fulfilled": "consent-fulfilled",
 }
+
+
+def refusal_of(connection) -> str | None:
+    """Return the problem's code that a read would be refused with, or None."""
+    fetched = "consent-fulfilled" if connection.is_fetched else None
+    return ENDED.get(connection.state, fetched)
 
 
 class PDSPeer:
@@ -477,7 +484,7 @@ class PDSPeer:
         connection, refusal = self._of_token()
         if connection is None:
             return refusal
-        reason = ENDED.get(connection.state)
+        reason = refusal_of(connection)
         return jsonify(
             grant_id=connection.grant_id,
             connection=connection.id,
@@ -494,8 +501,8 @@ class PDSPeer:
         connection, refusal = self._of_token()
         if connection is None:
             return refusal
-        if connection.state in ENDED:
-            return self._problem(403, ENDED[connection.state])
+        if reason := refusal_of(connection):
+            return self._problem(403, reason)
         connection.reads += 1
         connection.log_seq += 1
         start = int(request.args.get("cursor", 0))

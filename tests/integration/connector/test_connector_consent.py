@@ -118,16 +118,17 @@ def test_a_paused_consent_is_neither_written_nor_erased(rig):
     assert rig.contact().fields["name"] == "Renamed Məmmədova"
 
 
-def test_a_fulfilled_consent_keeps_what_was_delivered_until_it_expires(rig):
+def test_what_was_fetched_once_is_kept_until_its_agreement_is_fulfilled(rig):
     connection = rig.person(days=2)
     rig.run_well()
-    connection.state = "fulfilled"
+    connection.is_fetched = True
     rig.peer.touch(connection)
 
     rig.run_well()
     assert len(rig.contacts()) == 1
 
-    rig.clock.forward(days=2)
+    rig.peer.withdraw(connection, state="fulfilled")
+    rig.peer.obligations.clear()  # the state alone must do
     rig.run_well()
     assert rig.contacts() == []
 

@@ -92,7 +92,6 @@ def test_a_token_that_was_ended_is_replaced_once(client, peer):
     [
         ("withdrawn", ConsentEndedError),
         ("suspended", ConsentSuspendedError),
-        ("fulfilled", ConsentSuspendedError),
     ],
 )
 def test_refusals_are_told_apart_p_38(client, peer, state, error):
@@ -101,6 +100,15 @@ def test_refusals_are_told_apart_p_38(client, peer, state, error):
     connection.state = state
 
     with pytest.raises(error):
+        snapshot(client, connection)
+
+
+def test_a_one_time_access_that_was_used_is_no_ending_yet(client, peer):
+    connection = peer.grant(AYSEL)
+    snapshot(client, connection)
+    connection.is_fetched = True
+
+    with pytest.raises(ConsentSuspendedError):
         snapshot(client, connection)
 
 
