@@ -21,7 +21,8 @@ from consent.vocabulary import Standing
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.ids import random_uuid
 
-SCOPES = ("organisation",)
+# What an organisation may do with a token of its own: everything, or answer for what it owes.
+SCOPES = ("organisation", "obligations")
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
 _KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
 
@@ -36,7 +37,11 @@ class ClientRecord:
 
 
 def find(session: Session, client_id: str) -> ConfidentialClient | None:
-    """Return a client whose organisation is in good standing; None looks like unknown."""
+    """Return a client, or None.
+
+    One whose organisation is suspended or removed may still do what it owes (CM-7), and no more:
+    it starts no request and refreshes no token.
+    """
     try:
         key = UUID(client_id)
     except ValueError:
@@ -48,9 +53,18 @@ def find(session: Session, client_id: str) -> ConfidentialClient | None:
         .join(Organisation, Organisation.id == Client.organisation_id)
         .where(Client.id == key)
     ).one_or_none()
-    if row is None or row.standing != Standing.GOOD:
+    if row is None:
         return None
     client: Client = row[0]
+    handle = ClientRecord(client.id, client.organisation_id, client.name)
+    if row.standing != Standing.GOOD:
+        return ConfidentialClient(
+            client_id=client_id,
+            jwks=client.jwks,
+            scopes=frozenset({"obligations"}),
+            grant_types=frozenset({"client_credentials"}),
+            handle=handle,
+        )
     return ConfidentialClient(
         client_id=client_id,
         jwks=client.jwks,
@@ -58,7 +72,7 @@ def find(session: Session, client_id: str) -> ConfidentialClient | None:
         scopes=frozenset(SCOPES),
         grant_types=GRANT_TYPES,
         authorization_details_types=frozenset({DETAILS_TYPE}),
-        handle=ClientRecord(client.id, client.organisation_id, client.name),
+        handle=handle,
     )
 
 

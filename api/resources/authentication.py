@@ -79,8 +79,12 @@ def grant_token() -> Presented:
     return Presented(found, proof)
 
 
-def organisation_token(scope: str = "organisation") -> ClientRecord:
+def organisation_token(*, owes: bool = False) -> ClientRecord:
     """Return the client of a client-credentials token, and use up its proof.
+
+    Args:
+        owes: the request is about what the organisation owes: the scope `obligations` is enough,
+            and with it also who is suspended or removed is heard.
 
     Raises:
         OAuth2Error: there is no token, it is not alive, its key is not proved, or it is a
@@ -93,14 +97,17 @@ def organisation_token(scope: str = "organisation") -> ClientRecord:
     if found is None:
         raise InvalidTokenError("the token is unknown, expired or revoked")
     _require_key(found.row.jkt, proof)
-    if found.grant is not None or scope not in found.row.scope.split():
+    scopes = found.row.scope.split()
+    answers = owes and "obligations" in scopes
+    if found.grant is not None or not (answers or "organisation" in scopes):
         raise InsufficientScopeError("a token of client credentials is needed")
     client_id: UUID = found.row.client_id
 
     def job(session: Session) -> ClientRecord:
         use_proof(session, found.row.bucket, proof)
         client = get_client(session, client_id)
-        if get_organisation(session, client.organisation_id).standing != Standing.GOOD:
+        standing = get_organisation(session, client.organisation_id).standing
+        if standing != Standing.GOOD and not answers:
             raise InvalidTokenError("the organisation is not in good standing")
         return ClientRecord(client.id, client.organisation_id, client.name)
 

@@ -244,7 +244,7 @@ class Obligations(MethodView):
     @blueprint.response(200, ObligationsSchema)
     def get(self, state: str, limit: int) -> dict[str, Any]:
         """Return obligations, the most urgent first."""
-        client = organisation_token()
+        client = organisation_token(owes=True)
         with wiring().uow.read() as session:
             found = obligations.of_organisation(
                 session, client.organisation_id, state=state, limit=limit
@@ -264,7 +264,7 @@ class Confirmation(MethodView):
     @blueprint.response(200, ObligationSchema)
     def post(self, obligation_id: UUID) -> dict[str, Any]:
         """Record a deletion receipt, signed with one of the organisation's Ed25519 keys."""
-        client, services = organisation_token(), wiring()
+        client, services = organisation_token(owes=True), wiring()
         with services.uow.read() as session:
             keys = clients.signing_keys(session, client.organisation_id)
         answered = services.obligations.confirm(

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from api.worker import Worker
 from consent import connections, organisations
+from consent.formats import deletion_receipt
 from consent.formats import receipt as receipts
 from consent.models import (
     Agreement,
@@ -24,8 +25,10 @@ from consent.models import (
 )
 from consent.vocabulary import Actor, InvalidationReason, Standing
 from pds import deposits
+from pds.clock import rfc3339
 from pds.errors import ConflictError, NotFoundError
 from pds.models import Deposit, KeyWrap
+from tests.support.oauth_client import pkce_pair
 from tests.support.reading import page, values
 
 EMAIL = "contact.email"
@@ -419,6 +422,58 @@ def test_reinstating_revives_nothing(world, aysel, shop, connected):
     again = world.connect(aysel, shop, connected.template)
     assert again.get("/v1/records").status_code == 200
     assert all_of(world, Agreement, Agreement.created_at)[-1].supersedes == connected.agreement_id
+
+
+@pytest.mark.parametrize("standing", [Standing.SUSPENDED, Standing.REMOVED])
+def test_who_is_excluded_still_answers_for_what_it_owes_and_does_nothing_else(
+    world, shop, connected, standing
+):
+    """CM-7, CM-10: a token of scope `obligations`; none that reads, asks or renews."""
+    token = shop.client.client_credentials("organisation obligations").json()["access_token"]
+    suspend(world, shop, standing)
+    Worker(world.services).turn()
+    (owed,) = all_of(world, Obligation)
+
+    fresh = shop.client.client_credentials("obligations").json()["access_token"]
+    listed = [shop.get("/v1/obligations", each).json()["obligations"] for each in (token, fresh)]
+
+    assert [[one["id"] for one in each] for each in listed] == [[str(owed.id)]] * 2
+    receipt = deletion_receipt.sign(
+        deletion_receipt.build(erased(world, owed)), shop.signing_key, shop.kid
+    )
+    answer = shop.post(f"/v1/obligations/{owed.id}/confirmation", fresh, receipt)
+    assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")
+
+    assert shop.client.client_credentials("organisation").json()["error"] == "invalid_scope"
+    assert shop.client.refresh(connected.refresh_token).json()["error"] == "unauthorized_client"
+    details = shop.details(connected.template)
+    assert shop.client.push(pkce_pair()[1], details=details).status_code == 400
+    for path in ("/v1/connections", "/v1/changes", "/v1/templates", "/v1/webhooks"):
+        assert shop.get(path, fresh).status_code == 403, path
+        assert shop.get(path, token).status_code == 401, path
+
+
+def test_a_token_without_the_scope_for_it_falls_with_the_standing(world, shop):
+    token = shop.organisation_token()
+    assert shop.get("/v1/obligations", token).status_code == 200
+
+    suspend(world, shop)
+
+    assert shop.get("/v1/obligations", token).status_code == 401
+
+
+def erased(world, owed):
+    return deletion_receipt.DeletionFacts(
+        connection=str(owed.connection_id),
+        agreement=str(owed.agreement_id),
+        requested_at=rfc3339(owed.created_at),
+        erased_at=rfc3339(world.services.clock.now()),
+        outcome=deletion_receipt.Outcome.ERASED,
+        reason=None,
+        items={"contact": 1},
+        connector="test 1",
+        verified_by_reread=True,
+    )
 
 
 def test_a_paused_agreement_of_a_suspended_organisation_ends_too(world, aysel, shop, connected):
