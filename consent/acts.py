@@ -59,6 +59,12 @@ class AgreementText:
     notice_sha256: str
     document: dict[str, Any]
 
+    @classmethod
+    def of(cls, version: AgreementVersion) -> AgreementText:
+        """Return the text that a row keeps."""
+        document: Any = canonical.parse(version.document)
+        return cls(version.sha256, version.notice_sha256, document)
+
     @property
     def collections(self) -> list[str]:
         """The collections that the agreed attributes stand in, sorted."""
@@ -214,8 +220,7 @@ def text_of(session: Session, agreement: Agreement) -> AgreementText:
     found = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
     if found is None:
         raise ConflictError("an agreement without its text")
-    document: Any = canonical.parse(found.document)
-    return AgreementText(found.sha256, found.notice_sha256, document)
+    return AgreementText.of(found)
 
 
 def last_act(session: Session, bucket: int, agreement_id: UUID) -> ConsentEvent | None:

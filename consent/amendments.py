@@ -16,11 +16,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from consent import choices, differences, durations, grants, templates
-from consent.acts import ActService, Deed, lock_agreement, text_of
+from consent.acts import ActService, AgreementText, Deed, lock_agreement
 from consent.asks import Ask
 from consent.differences import Weight
 from consent.drafts import Draft, prepare
@@ -28,7 +28,7 @@ from consent.errors import NoticeChangedError
 from consent.formats import canonical
 from consent.grants import GrantKeys
 from consent.lifecycle import Act
-from consent.models import Agreement, Connection, Grant
+from consent.models import Agreement, AgreementVersion, Connection, Grant
 from consent.policy import Terms
 from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, Actor, AgreementState
 from pds import vaults
@@ -329,23 +329,42 @@ def _of_vault(
     )
     if agreement is None or agreement.vault_id != vault.id:
         raise NotFoundError
+    if lock:
+        grants.live_of_agreement(session, vault.bucket, agreement_id)
+    # One statement: between two, another amendment could change one of the rows and not the other.
+    query = (
+        select(Agreement, AgreementVersion, Grant)
+        .select_from(Agreement)
+        .join(
+            AgreementVersion,
+            and_(
+                AgreementVersion.bucket == Agreement.bucket,
+                AgreementVersion.agreement_id == Agreement.id,
+                AgreementVersion.version == Agreement.version,
+            ),
+        )
+        .join(
+            Grant,
+            and_(
+                Grant.bucket == Agreement.bucket,
+                Grant.agreement_id == Agreement.id,
+                Grant.state.in_(LIVE_GRANT_STATES),
+            ),
+        )
+        .where(Agreement.bucket == vault.bucket, Agreement.id == agreement_id)
+        .execution_options(populate_existing=True)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        raise ConflictError("the agreement has ended, or has no text")
+    agreement, version, grant = found
     if AgreementState(agreement.state).is_terminal or agreement.expires_at <= now:
         raise ConflictError("the agreement has ended")
-    query = select(Grant).where(
-        Grant.bucket == vault.bucket,
-        Grant.agreement_id == agreement_id,
-        Grant.state.in_(LIVE_GRANT_STATES),
-    )
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    grant = session.scalars(query).one_or_none()
-    if grant is None:
-        raise ConflictError("the agreement has no grant that lives")
     if grant.fetched_at is not None:
         # Its time runs out, in the rows alone (P-10): a version with the terms' own end would
         # bring that time back.
         raise ConflictError("the one access that was agreed has been had")
-    text = text_of(session, agreement)
+    text = AgreementText.of(version)
     return InForce(
         agreement_id=agreement_id,
         client_id=agreement.client_id,

@@ -7,17 +7,15 @@ grants get it wrapped, the ended one never does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consent import grants
 from consent.grants import GrantKeys
-from consent.models import Grant
-from consent.vocabulary import LIVE_GRANT_STATES, EventName
+from consent.policy import Terms
+from consent.vocabulary import EventName
 from pds.clock import Clock
 from pds.crypto.deposit import collection_public_key
 from pds.deposits import DepositService
@@ -73,6 +71,9 @@ class CustodyService:
             # A write that was sealed under an old version finds the sequence moved on and seals
             # again, under the new one.
             take_sequence(session, vault, 1)
+            # Before any collection's key, as whoever ends a grant takes them; else two wait for
+            # each other.
+            holders = _holders(session, vault, open_vault)
             still_due = due_for_rotation(session, vault)
             names = [name for name in due if still_due.get(name) == due[name]]
             wraps: list[Wrap] = []
@@ -88,7 +89,9 @@ class CustodyService:
                 )
                 wrapped = Wrapped("collection", name, version)
                 wraps.append(open_vault.wrap_under_root(fresh[name], wrapped))
-            wraps += _for_grants(session, vault, open_vault, names, due, fresh)
+                for keys, terms in holders:
+                    if name in terms.collections:
+                        wraps += keys.wrap_collection_key(terms.actions, name, version, fresh[name])
             open_vault.keys.store(session, wraps, now=now)
             if names:
                 self.sink.append(
@@ -101,35 +104,18 @@ class CustodyService:
         return self.store.write(job)
 
 
-def _for_grants(  # noqa: PLR0917 - one step of `_rotate`, private
-    session: Session,
-    vault: VaultRef,
-    open_vault: OpenVault,
-    names: Sequence[str],
-    due: dict[str, int],
-    fresh: dict[str, bytes],
-) -> list[Wrap]:
+def _holders(
+    session: Session, vault: VaultRef, open_vault: OpenVault
+) -> list[tuple[GrantKeys, Terms]]:
+    """Lock the vault's live agreements and grants; return what those hold, and by what terms."""
     # Read again under the vault's lock: a grant that was made since this unlock is there too.
     known = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
-    found = session.scalars(
-        select(Grant.id).where(
-            Grant.bucket == vault.bucket,
-            Grant.vault_id == vault.id,
-            Grant.state.in_(LIVE_GRANT_STATES),
-        )
-    ).all()
-    wraps: list[Wrap] = []
-    for grant_id in found:
-        grant = grants.lock(session, vault.bucket, grant_id)
-        if grant is None or grant.state not in LIVE_GRANT_STATES:
-            continue
+    holders = []
+    for grant in grants.lock_live_of_vault(session, vault):
         try:
-            keys = GrantKeys.from_owner(known, grant_id)
+            keys = GrantKeys.from_owner(known, grant.id)
             # What was agreed is in the sealed terms; the agreement's row is anyone's word (P-9).
-            terms = grants.read_terms(keys.open_terms(grant.terms_box))
+            holders.append((keys, grants.read_terms(keys.open_terms(grant.terms_box))))
         except (DecryptionError, KeyUnavailableError):
             continue  # tampered with: it gets no new key, and the others do
-        for name in names:
-            if name in terms.collections:
-                wraps += keys.wrap_collection_key(terms.actions, name, due[name] + 1, fresh[name])
-    return wraps
+    return holders

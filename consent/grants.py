@@ -22,15 +22,16 @@ from sqlalchemy.orm import Session
 from consent import limits
 from consent.formats import canonical
 from consent.limits import Extent
-from consent.models import Grant
+from consent.models import Agreement, Grant
 from consent.policy import Terms
-from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, Action, GrantState
+from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, Action, AgreementState, GrantState
 from pds.clock import from_rfc3339, rfc3339
 from pds.crypto.deposit import collection_public_key
 from pds.crypto.labels import GRANT_AUDIT, GRANT_DEPOSITS, GRANT_TERMS, derive
 from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.crypto.secrets import TokenSecret
 from pds.errors import DecryptionError
+from pds.events import VaultRef
 from pds.keys import OpenVault, VaultKeys, Wrap, Wrapped, Wrapper
 
 # What a grant key wraps.
@@ -229,6 +230,37 @@ def live_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list
         .where(
             Grant.bucket == bucket,
             Grant.agreement_id == agreement_id,
+            Grant.state.in_(LIVE_GRANT_STATES),
+        )
+        .order_by(Grant.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(session.scalars(query))
+
+
+def lock_live_of_vault(session: Session, vault: VaultRef) -> list[Grant]:
+    """Lock the live agreements of a vault whose row is locked, then their grants; return those.
+
+    The agreements too: so none ends meanwhile, and whoever ends several skips them rather than
+    hold one grant and wait for another.
+    """
+    held = (
+        select(Agreement.id)
+        .where(
+            Agreement.bucket == vault.bucket,
+            Agreement.vault_id == vault.id,
+            Agreement.state.in_([AgreementState.ACTIVE, AgreementState.SUSPENDED]),
+        )
+        .order_by(Agreement.id)
+        .with_for_update()
+    )
+    session.execute(held).all()
+    query = (
+        select(Grant)
+        .where(
+            Grant.bucket == vault.bucket,
+            Grant.vault_id == vault.id,
             Grant.state.in_(LIVE_GRANT_STATES),
         )
         .order_by(Grant.id)
