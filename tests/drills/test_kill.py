@@ -49,14 +49,19 @@ class Load:
     deposits: set = field(default_factory=set)
     unexpected: list = field(default_factory=list)
     token: str = ""
+    _cursor: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _number: int = 0
 
     def refresh(self):
-        """Get a new access token: a write too."""
+        """Get a new access token, a write too, and the cursor to the rest of a first page.
+
+        Pages that follow are not counted against the day's fetches, which the load would use up.
+        """
         answer = self.client.refresh(self.connected.refresh_token)
         assert answer.status_code == 200, answer.text
         self.token = answer.json()["access_token"]
+        self._cursor = self._read_page(limit=1)
 
     def run_for(self, seconds, kill):
         """Load the server, and have it killed meanwhile."""
@@ -85,11 +90,15 @@ class Load:
                 return  # killed: whatever was under way was not acknowledged
 
     def _read(self, _name):
-        answer = self.client.get(f"{self.connected_url}/v1/records", self.token)
-        if answer.status_code == 200:
-            self.delivered.add(answer.headers["PDS-Log-Entry"])
-        elif answer.status_code != 429:
+        self._read_page(cursor=self._cursor)
+
+    def _read_page(self, **query):
+        answer = self.client.get(f"{self.connected_url}/v1/records", self.token, params=query)
+        if answer.status_code != 200:
             self.unexpected.append(answer.text)
+            return None
+        self.delivered.add(answer.headers["PDS-Log-Entry"])
+        return answer.json()["next_cursor"]
 
     def _deposit(self, name):
         body = {"document_id": name, "data": {"email": f"d{name}@example.com"}}
