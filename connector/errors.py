@@ -86,6 +86,12 @@ class TokenInvalidError(ServerRefusedError):
     code = "token-invalid"
 
 
+class OrganisationExcludedError(ServerRefusedError):
+    """The organisation was suspended or removed: it may only answer for what it owes."""
+
+    code = "organisation-excluded"
+
+
 class CursorExpiredError(ServerRefusedError):
     """The feed no longer reaches back to our cursor: everything must be listed again."""
 

@@ -22,7 +22,13 @@ from connector.crm.base import (
 from connector.engine import apply, erase, log_check, pull, receipts
 from connector.engine.context import Point, Policy, Progress, ReceiptSigner, RunContext
 from connector.engine.plan import Plan
-from connector.errors import ConnectorError, CrmError, MappingError, ServerError
+from connector.errors import (
+    ConnectorError,
+    CrmError,
+    MappingError,
+    OrganisationExcludedError,
+    ServerError,
+)
 from connector.mapping.lint import lint
 from connector.mapping.rules import MapRule
 from connector.pds.client import PDSClient
@@ -106,14 +112,14 @@ class Engine:
 
 def _steps(ctx: RunContext, *, is_dry: bool, due_only: bool) -> list[Plan]:
     pull.expire(ctx)
-    unreachable = _learn(ctx)
+    refusal = _learn(ctx)
     if not is_dry:
         erase.erase_due(ctx)
-    if unreachable is not None:
+        if refusal is None or isinstance(refusal, OrganisationExcludedError):
+            receipts.hand_in(ctx)
+    if refusal is not None:
         # What has to go went; without the server's word nothing is written.
-        raise unreachable
-    if not is_dry:
-        receipts.hand_in(ctx)
+        raise refusal
     log_check.look_up(ctx)
     require_fitting(ctx.crm, ctx.rules)
     with ctx.store.write(ctx.lease) as state:
@@ -128,13 +134,17 @@ def _steps(ctx: RunContext, *, is_dry: bool, due_only: bool) -> list[Plan]:
 
 
 def _learn(ctx: RunContext) -> ServerError | None:
+    excluded: ServerError | None = None
     try:
-        pull.pull(ctx)
-        pull.refresh_terms(ctx)
+        try:
+            pull.pull(ctx)
+            pull.refresh_terms(ctx)
+        except OrganisationExcludedError as error:
+            excluded = error  # all its consents ended, and what is owed says so (CM-10)
         pull.pull_obligations(ctx)
     except ServerError as error:
         return error
-    return None
+    return excluded
 
 
 def require_fitting(crm: CrmAdapter, rules: Sequence[MapRule]) -> None:

@@ -24,6 +24,7 @@ from connector.errors import (
     ConsentEndedError,
     ConsentSuspendedError,
     CursorExpiredError,
+    OrganisationExcludedError,
     ServerRefusedError,
     ServerUnavailableError,
     TokenInvalidError,
@@ -37,6 +38,7 @@ from consent.formats.stream_page import StreamPage
 T = TypeVar("T")
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 PAGE_SIZE = 200
+OBLIGATIONS = "obligations"  # the scope that an organisation keeps when it is excluded
 TOKEN_MARGIN = timedelta(seconds=30)
 ATTEMPTS = 4
 RETRY_AFTER_LONGEST_SECONDS = 120.0
@@ -98,7 +100,7 @@ class PDSClient:
         self._key = key
         self._http = http
         self._metadata: ServerMetadata | None = None
-        self._organisation: _HeldToken | None = None
+        self._organisation: dict[str, _HeldToken] = {}  # by scope
         self._grants: dict[str, _HeldToken] = {}
 
     def metadata(self) -> ServerMetadata:
@@ -141,13 +143,15 @@ class PDSClient:
 
     def obligations(self) -> list[models.Obligation]:
         """Read what this organisation owes."""
-        answer = self._as_organisation("GET", "/v1/obligations", parameters={"state": "due"})
+        answer = self._as_organisation(
+            "GET", "/v1/obligations", scope=OBLIGATIONS, parameters={"state": "due"}
+        )
         return models.each(_json(answer), "obligations", models.obligation_from)
 
     def confirm(self, obligation: str, receipt: Mapping[str, object]) -> None:
         """Hand in the signed deletion receipt for an obligation; repeating it changes nothing."""
         path = f"/v1/obligations/{quote(obligation, safe='')}/confirmation"
-        self._as_organisation("POST", path, body=receipt)
+        self._as_organisation("POST", path, scope=OBLIGATIONS, body=receipt)
 
     def grant(
         self, grant_id: str, *, refresh_token: str, connection: str | None = None
@@ -267,12 +271,13 @@ class PDSClient:
         method: str,
         path: str,
         *,
+        scope: str = "organisation",
         parameters: Mapping[str, str | int] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> httpx.Response:
         return self._with_token(
-            self._organisation_token,
-            self._forget_organisation_token,
+            lambda: self._organisation_token(scope),
+            lambda: self._organisation.pop(scope, None),
             lambda token: self._proven(method, path, token, parameters=parameters, body=body),
         )
 
@@ -336,15 +341,17 @@ class PDSClient:
                 return answer
         raise ServerUnavailableError  # pragma: no cover - the context raises or returns
 
-    def _organisation_token(self) -> str:
-        held = self._organisation
+    def _organisation_token(self, scope: str) -> str:
+        held = self._organisation.get(scope)
         if held is None or held.expires_at <= self.clock.now():
-            request = {"grant_type": "client_credentials", "scope": "organisation"}
-            held = self._organisation = self._held(self.token(request))
+            request = {"grant_type": "client_credentials", "scope": scope}
+            try:
+                held = self._organisation[scope] = self._held(self.token(request))
+            except ServerRefusedError as error:
+                if error.problem == "invalid_scope":
+                    raise OrganisationExcludedError(error.status, error.problem) from error
+                raise
         return held.text
-
-    def _forget_organisation_token(self) -> None:
-        self._organisation = None
 
     def _grant_token(self, grant_id: str, refresh_token: str) -> str:
         held = self._grants.get(grant_id)

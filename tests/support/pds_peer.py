@@ -104,6 +104,7 @@ class PDSPeer:
         self.requests: list[tuple[str, str]] = []
         self.failures: list[tuple[str, Response]] = []  # (path prefix, answer), used up in order
         self.is_down = False
+        self.is_excluded = False
         self.omit_log_entry = False
         self.extra_collections: dict[str, dict] = {}
         self.manifest_changes: dict[str, list] = {}
@@ -172,6 +173,15 @@ class PDSPeer:
         if not silently:
             self._announce(connection, "consent")
         return self._oblige(connection)
+
+    def exclude(self) -> list[str]:
+        """Suspend the organisation: its tokens go, its consents end; returns what it owes."""
+        self.is_excluded = True
+        self._access.clear()
+        return [
+            self.withdraw(connection, state="terminated", silently=True)
+            for connection in self.connections.values()
+        ]
 
     def renew(self, connection, *, days: float = 30) -> None:
         """Let the person consent again to the same template: same connection, new grant."""
@@ -363,7 +373,7 @@ class PDSPeer:
             return self._oauth_error("invalid_dpop_proof")
         grant_type = request.form["grant_type"]
         if grant_type == "client_credentials":
-            return self._issue({"jkt": jkt, "organisation": True})
+            return self._client_credentials(jkt)
         if grant_type == "authorization_code":
             return self._redeem(jkt)
         found = [
@@ -376,6 +386,12 @@ class PDSPeer:
         if not found:
             return self._oauth_error("invalid_grant")
         return self._issue({"jkt": jkt, "connection": found[0].id})
+
+    def _client_credentials(self, jkt: str):
+        scopes = request.form["scope"].split()
+        if self.is_excluded and "organisation" in scopes:
+            return self._oauth_error("invalid_scope")
+        return self._issue({"jkt": jkt, "scopes": scopes})
 
     def _redeem(self, jkt: str):
         pushed = self._codes.pop(request.form["code"], None)
@@ -412,16 +428,19 @@ class PDSPeer:
             return None
         return token if self._proof_jkt(token=text) == token["jkt"] else None
 
-    def _organisation(self):
+    def _refused(self, scope: str):
+        """Return the refusal of a token that is not an organisation's with this scope, or None."""
         holder = self._holder()
-        return holder is not None and holder.get("organisation", False)
+        if holder is None or "scopes" not in holder:
+            return self._unauthorised()
+        return None if scope in holder["scopes"] else self._problem(403, "insufficient-scope")
 
     def _unauthorised(self):
         return self._problem(401, "invalid-token")
 
     def _connections(self):
-        if not self._organisation():
-            return self._unauthorised()
+        if refusal := self._refused("organisation"):
+            return refusal
         start = int(request.args.get("cursor", 0))
         everyone = list(self.connections.values())
         page = everyone[start : start + self.page_size]
@@ -445,8 +464,8 @@ class PDSPeer:
         )
 
     def _changes(self):
-        if not self._organisation():
-            return self._unauthorised()
+        if refusal := self._refused("organisation"):
+            return refusal
         after = int(request.args["after"])
         if after < self.oldest_feed:
             return self._problem(410, "cursor-expired")
@@ -455,14 +474,14 @@ class PDSPeer:
         return jsonify(changes=page, last=last, has_more=last < len(self.changes))
 
     def _obligations(self):
-        if not self._organisation():
-            return self._unauthorised()
+        if refusal := self._refused("obligations"):
+            return refusal
         due = [item for item in self.obligations.values() if item["state"] == "due"]
         return jsonify(obligations=due)
 
     def _confirm(self, number):
-        if not self._organisation():
-            return self._unauthorised()
+        if refusal := self._refused("obligations"):
+            return refusal
         if number not in self.obligations:
             return self._problem(404, "not-found")
         receipt = request.get_json()

@@ -133,6 +133,32 @@ def test_what_was_fetched_once_is_kept_until_its_agreement_is_fulfilled(rig):
     assert rig.contacts() == []
 
 
+def test_an_excluded_organisation_erases_and_confirms_what_it_owes(rig):
+    """CM-7, CM-10: only the scope `obligations` is left to it."""
+    rig.person(), rig.person()
+    rig.run_well()
+    owed = rig.peer.exclude()
+
+    report = rig.run()
+
+    assert report.problem.code == "organisation-excluded"
+    assert rig.contacts() == []
+    assert [rig.peer.obligations[each]["state"] for each in owed] == ["fulfilled"] * 2
+
+
+def test_an_excluded_organisation_that_is_reinstated_goes_on(rig):
+    rig.person()
+    rig.run_well()
+    rig.peer.exclude()
+    rig.run()
+    rig.peer.is_excluded = False
+
+    rig.person()
+    rig.run_well()
+
+    assert len(rig.contacts()) == 1
+
+
 def test_a_withdrawal_between_plan_and_apply_stops_the_write_con_40(rig):
     connection = rig.person()
 
