@@ -16,6 +16,7 @@ from api.resources import (
     documentation,
     grants,
     health,
+    invitations,
     organisations,
     webhooks,
 )
@@ -58,7 +59,12 @@ def create_app(services: Wiring) -> Flask:
     app.register_error_handler(Exception, _last_resort)
     issuer = services.settings.server.issuer
     api = documentation.describe(app, issuer=issuer, version=__version__)
-    for blueprint in (grants.blueprint, organisations.blueprint, webhooks.blueprint):
+    for blueprint in (
+        grants.blueprint,
+        organisations.blueprint,
+        invitations.blueprint,
+        webhooks.blueprint,
+    ):
         api.register_blueprint(blueprint)
     for plain in (
         oauth.blueprint,

@@ -141,6 +141,7 @@ def organisation() -> None:
 @click.option("--jurisdiction", default="AZ", show_default=True, help="ISO 3166 country code.")
 @click.option("--client-name", required=True, help="Name of its application, as people see it.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
+@click.option("--initiate-login-uri", help="Where people whom it invited are sent.")
 @click.option("--jwks", type=click.Path(exists=True, path_type=Path), help="Its public keys.")
 @click.option(
     "--new-key",
@@ -173,6 +174,7 @@ def create_organisation(
             organisation_id=organisation_id,
             name=named["client_name"],
             redirect_uris=named["redirect_uris"],
+            initiate_login_uri=named["initiate_login_uri"],
             jwks=keys.jwks,
             loopback=services.settings.server.insecure_loopback,
             now=now,

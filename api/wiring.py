@@ -23,6 +23,7 @@ from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.endings import EndingService
 from consent.formats.note import Signer
+from consent.invitations.holding import InvitationService
 from consent.log.entries import EventLog
 from consent.log.refusals import Refusals
 from consent.log.vaults import VaultLog
@@ -59,6 +60,7 @@ class Wiring:
     accounts: AccountService
     sessions: SessionService
     notice_addresses: NoticeAddressService
+    invitations: InvitationService
     agreements: AgreementService
     amendments: AmendmentService
     endings: EndingService
@@ -130,6 +132,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     agreements = AgreementService(
         store, keys, ids, clock, log, sink, receipts, conclusions, amendments
     )
+    invitations = InvitationService(store, keys, clock)
     oauth = build_oauth(store, settings, ids, clock, tokens)
     return Wiring(
         settings=settings,
@@ -142,6 +145,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
+        invitations=invitations,
         agreements=agreements,
         amendments=amendments,
         endings=endings,
@@ -151,7 +155,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         refusals=Refusals(store, log, clock, keys.source),
         log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
         receipts=receipts,
-        authorization=Authorization(oauth, agreements),
+        authorization=Authorization(oauth, agreements, invitations),
     )
 
 

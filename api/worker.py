@@ -9,7 +9,7 @@
     tell organisations of what they owe and is overdue      every 10 s
     send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
-    and counts of refusals older than 30 days               with them
+    and invitations; counts of refusals older than 30 days  with them
 
 Each task runs in short write jobs until nothing is left for it. A task that fails is logged, by
 type and place alone, and tried again; the others go on.
@@ -32,6 +32,7 @@ from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
 from consent import correspondence, idempotency, obligations, organisations
+from consent.invitations import links
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
 from pds import letters
@@ -264,6 +265,7 @@ def sweep(wiring: Wiring) -> None:
                 refusals.sweep,
                 deliveries.sweep,
                 idempotency.sweep,
+                links.sweep,
                 letters.sweep,
             )
         )

@@ -33,12 +33,10 @@ from consent.drafts import AGREEMENT_VERSION, prepare
 from consent.errors import NoticeChangedError
 from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
+from consent.invitations import holding
 from consent.lifecycle import MOVES, Act
 from consent.log.entries import EventLog, seal_private
-from consent.models import (
-    Grant,
-    Request,
-)
+from consent.models import Grant, Request
 from consent.policy import Terms
 from consent.receipts import ReceiptIssuer, Subject, status
 from consent.record_names import RecordNames
@@ -47,6 +45,7 @@ from consent.vocabulary import (
     Action,
     Actor,
     EventName,
+    InvitationState,
 )
 from pds import vaults
 from pds.clock import Clock, rfc3339
@@ -209,6 +208,7 @@ class AgreementService:
                 grant = self.amendments.apply(
                     session, present, draft, deed, fresh, narrows=narrows, request_id=request.id
                 )
+            _spend(session, vault, ask, InvitationState.USED, now)
             open_vault.keys.store(session, [wrap], now=now)
             also(session, grant)
             return Decided(grant.agreement_id, grant.id)
@@ -271,6 +271,8 @@ class AgreementService:
             requests.settle(session, request, act, now=now)
             before = amendments.find(session, vault, ask, now=now)
             notice = self._recheck(session, ask, choice, before)
+            if act is Act.REFUSE:
+                _spend(session, vault, ask, InvitationState.DECLINED, now)
             also(session)
             seq = next_event_seq(session, vault.bucket, vault.id)
             entry = self.log.append(
@@ -335,6 +337,7 @@ class AgreementService:
         with self.store.read() as session:
             notice = _notice(session, ask, before, choice.locale)
             _refuse_strangers(session, vault, agreed)
+            invitation, reference = _reference(session, vault, open_vault, ask, before)
         # Whole seconds: that is what documents say, and rows must not say more.
         starts_at = now.replace(microsecond=0)
         expires_at = starts_at + durations.parse(agreed.duration)
@@ -365,6 +368,7 @@ class AgreementService:
             "duration": agreed.duration,
             "starts_at": rfc3339(starts_at),
             "expires_at": rfc3339(expires_at),
+            "invitation": invitation,
         }
         terms = Terms(
             agreement_id=str(agreement_id),
@@ -383,6 +387,7 @@ class AgreementService:
             primary=frozenset(agreed.primary),
             chosen=agreed.chosen,
             retention=notice["retention"]["after_end"],
+            reference=reference,
         )
         draft = prepare(vault, open_vault, keys, document, terms)
         if before is None:
@@ -411,6 +416,27 @@ class AgreementService:
         return organisations.pairwise_subject(
             self.keys.pairwise, ask.template.organisation_id, vault.id
         )
+
+
+def _reference(
+    session: Session, vault: VaultRef, open_vault: OpenVault, ask: Ask, before: InForce | None
+) -> tuple[str | None, str]:
+    """Return the invitation that an agreement comes of, and the reference for its terms.
+
+    The text is kept in the open, so it names the invitation; what that says is sealed (P-9).
+    """
+    if ask.invitation is not None:
+        return str(ask.invitation), holding.reference(session, vault, open_vault, ask.invitation)
+    if before is not None:
+        return before.document.get("invitation"), before.terms(open_vault).reference
+    return None, ""
+
+
+def _spend(
+    session: Session, vault: VaultRef, ask: Ask, state: InvitationState, now: datetime
+) -> None:
+    if ask.invitation is not None:
+        holding.spend(session, vault, ask.invitation, state, now=now)
 
 
 def _notice(session: Session, ask: Ask, before: InForce | None, locale: str) -> dict[str, Any]:

@@ -20,4 +20,5 @@ class Ask:
     required: tuple[str, ...]
     optional: tuple[str, ...]
     duration: str
+    invitation: UUID | None = None  # by which it was asked; None: by none
     flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to

@@ -95,6 +95,7 @@ class ConnectionView:
     recipients: tuple[str, ...]
     agreement_sha256: str
     notice_sha256: str
+    is_invited: bool  # the organisation was told its own number for the person, which is sealed
     granted_at: datetime
     expires_at: datetime
     ended_at: datetime | None
@@ -298,6 +299,7 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         recipients=tuple(terms["recipients"]),
         agreement_sha256=version.sha256,
         notice_sha256=version.notice_sha256,
+        is_invited=document.get("invitation") is not None,
         granted_at=agreement.created_at,
         expires_at=agreement.expires_at,
         ended_at=agreement.ended_at or (agreement.expires_at if state.is_terminal else None),

@@ -270,6 +270,28 @@ def lock_live_of_vault(session: Session, vault: VaultRef) -> list[Grant]:
     return list(session.scalars(query))
 
 
+def terms_of(session: Session, open_vault: OpenVault, agreement_id: UUID) -> Terms | None:
+    """Return what an agreement of this vault says, also one that has ended; None: there is none.
+
+    Raises:
+        DecryptionError: they are not the terms of its grant.
+    """
+    query = (
+        select(Grant)
+        .where(
+            Grant.bucket == open_vault.keys.bucket,
+            Grant.vault_id == open_vault.keys.vault_id,
+            Grant.agreement_id == agreement_id,
+        )
+        .order_by(Grant.created_at.desc())
+        .limit(1)
+    )
+    grant = session.scalars(query).one_or_none()
+    if grant is None:
+        return None
+    return read_terms(GrantKeys.from_owner(open_vault, grant.id).open_terms(grant.terms_box))
+
+
 def move(session: Session, vault: VaultKeys, grant: Grant, state: GrantState) -> None:
     """Change the state of a grant whose row is locked; what was decided on it is void (P-8).
 
@@ -318,6 +340,7 @@ def _terms_document(terms: Terms) -> dict[str, canonical.JSONValue]:
         "coarsenings": dict(terms.coarsenings),
         "data_from": dict(terms.data_from),
         "retention": terms.retention,
+        "reference": terms.reference,
         "primary": [*sorted(terms.primary)],
         "chosen": {
             name: [*sorted(str(each) for each in records)] for name, records in terms.chosen.items()
@@ -356,6 +379,7 @@ def read_terms(text: bytes) -> Terms:
             coarsenings=_map(document["coarsenings"]),
             data_from=_map(document["data_from"]),
             retention=str(document.get("retention", "")),
+            reference=str(document.get("reference", "")),
             primary=frozenset(_list(document.get("primary"))),
             chosen=_records(document.get("chosen")),
         )

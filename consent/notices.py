@@ -78,6 +78,8 @@ def build(
         "complaint": document["complaint"][locale],
         "jurisdiction": document["jurisdiction"],
         "flags": list(ask.flags),
+        # Which, never what it says: notices are kept in the open.
+        "invitation": str(ask.invitation) if ask.invitation else None,
         "clauses": uniform.shown(locale) if (uniform := ask.template.clauses) else None,
         "amends": dict(amends) if amends is not None else None,
     }

@@ -60,10 +60,11 @@ def all_of_them(session: Session) -> list[Organisation]:
     return list(session.scalars(select(Organisation).order_by(Organisation.created_at)))
 
 
-def hold(session: Session, organisation_id: UUID) -> Organisation:
+def hold(session: Session, organisation_id: UUID, *, alone: bool = False) -> Organisation:
     """Return an organisation whose standing stays as it is to the end of this transaction.
 
     So that a consent which is given at the moment of a suspension is among those that end by it.
+    `alone`: nobody else holds it meanwhile, so that what it has can be counted.
 
     Raises:
         NotFoundError: there is none.
@@ -71,7 +72,7 @@ def hold(session: Session, organisation_id: UUID) -> Organisation:
     query = (
         select(Organisation)
         .where(Organisation.id == organisation_id)
-        .with_for_update(read=True)
+        .with_for_update(read=not alone)
         .execution_options(populate_existing=True)
     )
     found = session.scalars(query).one_or_none()

@@ -39,7 +39,8 @@ class Terms:
     `attributes` are qualified names; `coarsenings` maps some of them to a coarser form;
     `data_from` maps a collection to the fixed start of its data range. Of the collections in
     `primary` the main record is shared, of those in `chosen` the records named. `retention` is how
-    long the organisation may keep what it got after the end. `exceeds` is not sealed but worked out
+    long the organisation may keep what it got after the end. `reference` is the number under which
+    it invited this person, as it knows them; empty: none. `exceeds` is not sealed but worked out
     as the terms are read: the rule of `consent.limits` that they break, or nothing.
     """
 
@@ -58,6 +59,7 @@ class Terms:
     primary: frozenset[str] = frozenset()
     chosen: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
     retention: str = ""
+    reference: str = field(default="", repr=False)
     access: AccessMode = AccessMode.PERIODIC
     exceeds: str = ""
     collections: tuple[str, ...] = field(init=False)  # of the agreed attributes, sorted

@@ -4,7 +4,7 @@ The OAuth form is RAR (RFC 9396) of type `data-sharing-agreement`:
 
     {"type": "data-sharing-agreement", "template": "<id>", "template_sha256": "<hex>",
      "actions": ["read"], "attributes": [...], "optional_attributes": [...],
-     "duration": "P30D", "locations": ["https://vault.example/v1"]}
+     "duration": "P30D", "locations": ["https://vault.example/v1"], "invitation": "<id>"}
 
 `attributes` are among the template's required ones, the rest must be its optional ones: a request
 never promotes (P-27).
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from consent import durations, limits, templates
 from consent.asks import Ask
 from consent.errors import AskRefusedError
+from consent.invitations import links
 from consent.lifecycle import MOVES, Act, follow
 from consent.limits import Extent, Severity
 from consent.models import Organisation, Request
@@ -43,9 +44,10 @@ MEMBERS = frozenset(
         "optional_attributes",
         "duration",
         "locations",
+        "invitation",
     }
 )
-_REQUIRED = MEMBERS - {"optional_attributes", "locations"}
+_REQUIRED = MEMBERS - {"optional_attributes", "locations", "invitation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Asker:
 
 
 def check(
-    session: Session, asker: Asker, details: Mapping[str, Any], *, resource: str, on: date
+    session: Session, asker: Asker, details: Mapping[str, Any], *, resource: str, now: datetime
 ) -> Ask:
     """Check an authorization detail against its template, and return what is asked.
 
@@ -68,7 +70,7 @@ def check(
         asker: the authenticated client.
         details: the RAR object.
         resource: the one location that may be named, such as `https://vault.example/v1`.
-        on: the day; data reaches back from it.
+        now: the instant; data reaches back from its day.
 
     Raises:
         AskRefusedError: a member is missing, unknown, not covered by the template, or beyond the
@@ -95,8 +97,9 @@ def check(
         required=_attributes(template, details["attributes"]),
         optional=_optional(template, details),
         duration=_duration(template, details["duration"]),
+        invitation=_invitation(session, asker, template, details, now),
     )
-    return replace(ask, flags=_flags(ask, on))
+    return replace(ask, flags=_flags(ask, now.date()))
 
 
 def note_seen(
@@ -215,8 +218,8 @@ def _check_members(details: Mapping[str, Any], resource: str) -> None:
         raise AskRefusedError(
             f"{unknown[0]}: unknown member" if unknown else f"{missing[0]}: missing"
         )
-    for name in ("template", "template_sha256", "duration"):
-        if not isinstance(details[name], str):
+    for name in ("template", "template_sha256", "duration", "invitation"):
+        if not isinstance(details.get(name, ""), str):
             raise AskRefusedError(f"{name}: not a string")
     for name in ("actions", "attributes", "optional_attributes", "locations"):
         value = details.get(name, [])
@@ -250,6 +253,29 @@ def _optional(template: Template, details: Mapping[str, Any]) -> tuple[str, ...]
     if not asked and not details["attributes"]:
         raise AskRefusedError("attributes: nothing is asked for")
     return tuple(asked)
+
+
+def _invitation(
+    session: Session,
+    asker: Asker,
+    template: Template,
+    details: Mapping[str, Any],
+    now: datetime,
+) -> UUID | None:
+    if "invitation" not in details:
+        return None
+    try:
+        found = links.get(session, asker.organisation_id, UUID(details["invitation"]))
+    except (ValueError, NotFoundError):
+        found = None
+    # One answer for all: an id says nothing of another organisation's invitation.
+    if (
+        found is None
+        or (found.client_id, found.template_id) != (asker.client_id, template.id)
+        or not links.is_good(found, now)
+    ):
+        raise AskRefusedError("invitation: not one of this client and template that is still good")
+    return found.id
 
 
 def _flags(ask: Ask, on: date) -> tuple[str, ...]:

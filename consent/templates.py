@@ -215,6 +215,23 @@ def is_published(session: Session, sha256: str) -> bool:
     return session.execute(query).scalar_one_or_none() == "published"
 
 
+def in_force(session: Session, template_id: UUID, organisation_id: UUID) -> Template:
+    """Return the version of an organisation's template that may be asked under now.
+
+    Raises:
+        NotFoundError: the organisation has no such template, or offers it no more.
+    """
+    query = select(TemplateVersion).where(
+        TemplateVersion.id == template_id,
+        TemplateVersion.organisation_id == organisation_id,
+        TemplateVersion.state == "published",
+    )
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise NotFoundError
+    return read(row)
+
+
 def of_organisation(session: Session, organisation_id: UUID) -> list[Template]:
     """Return the published templates of an organisation, oldest first."""
     query = (

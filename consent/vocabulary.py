@@ -120,6 +120,20 @@ class GrantState(StrEnum):
 LIVE_GRANT_STATES = (GrantState.ACTIVE, GrantState.PAUSED)
 
 
+class InvitationState(StrEnum):
+    """States of an organisation's invitation; all but the first two are final."""
+
+    OPEN = "open"
+    OPENED = "opened"  # a person went on with it
+    USED = "used"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+LIVE_INVITATION_STATES = (InvitationState.OPEN, InvitationState.OPENED)
+
+
 class RequestState(StrEnum):
     """States of an organisation's ask."""
 

@@ -27,6 +27,7 @@ from consent.agreements import AgreementService
 from consent.asks import Ask
 from consent.choices import Choice
 from consent.errors import AskRefusedError
+from consent.invitations.holding import InvitationService
 from consent.models import Request
 from pds.errors import VaultLockedError
 from pds.sessions import Visitor
@@ -69,6 +70,7 @@ class Authorization:
 
     service: AuthorizationService
     agreements: AgreementService
+    invitations: InvitationService
 
     def begin(self, client_id: str, request_uri: str) -> Pending:
         """Return the pushed request that a browser names.
@@ -110,9 +112,16 @@ class Authorization:
     def bind(self, pending: Pending, visitor: Visitor) -> None:
         """Bind the request to this sign-in session.
 
+        One that names an invitation is for whoever went on with that: else a link could have its
+        visitor matched to somebody else at the organisation (login CSRF).
+
         Raises:
-            AuthorizationPageError: another session opened it first.
+            AuthorizationPageError: another session opened it first, or another vault holds the
+                invitation.
         """
+        invitation = pending.ask.invitation
+        if invitation and not self.invitations.is_held_by(visitor.vault, invitation):
+            raise AuthorizationPageError("not_your_invitation")
         if not self.service.pushed.bind(pending.pushed_id, visitor.sign_in):
             raise AuthorizationPageError("opened_elsewhere")
 

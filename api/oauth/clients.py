@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from api.oauth.ext.clients import ConfidentialClient, jwks_fault
-from api.oauth.ext.redirects import redirect_uri_fault
+from api.oauth.ext.redirects import LOGIN_PARAMETERS, redirect_uri_fault
 from api.oauth.models import Client
 from consent.models import Organisation
 from consent.requests import TYPE as DETAILS_TYPE
@@ -107,6 +107,7 @@ def create(
     jwks: Mapping[str, Any],
     loopback: bool,
     now: datetime,
+    initiate_login_uri: str | None = None,
 ) -> UUID:
     """Register a client; returns its id, which the server chooses (BCP-B12).
 
@@ -118,15 +119,22 @@ def create(
         jwks: public keys; private members are refused.
         loopback: whether `http://127.0.0.1` is accepted as well (P-37).
         now: the instant.
+        initiate_login_uri: where people whom it invited are sent; None: it does not invite.
 
     Raises:
-        ValidationFailedError: a redirect URI or key cannot be registered.
+        ValidationFailedError: a URI or key cannot be registered.
     """
     issues = [
         Issue(f"redirect_uris.{position}", "redirect_uri", fault)
         for position, uri in enumerate(redirect_uris)
         if (fault := redirect_uri_fault(uri, loopback=loopback))
     ]
+    if initiate_login_uri is not None and (
+        fault := redirect_uri_fault(
+            initiate_login_uri, loopback=loopback, reserved=LOGIN_PARAMETERS
+        )
+    ):
+        issues.append(Issue("initiate_login_uri", "redirect_uri", fault))
     issues += _key_issues(jwks)
     if issues:
         raise ValidationFailedError(issues)
@@ -137,6 +145,7 @@ def create(
             organisation_id=organisation_id,
             name=name,
             redirect_uris=list(redirect_uris),
+            initiate_login_uri=initiate_login_uri,
             jwks=dict(jwks),
             created_at=now,
         )

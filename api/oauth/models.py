@@ -20,6 +20,8 @@ class Client(Base):
     organisation_id: Mapped[UUID] = mapped_column(Uuid, index=True)
     name: Mapped[str] = mapped_column(String(120))
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    # Where invitations lead (OpenID Connect Core section 4); null: the client cannot invite.
+    initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
     jwks: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSON)  # public keys only
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

@@ -136,7 +136,7 @@ def build(
                 asker_of(client, redirect_uri),
                 details,
                 resource=resource,
-                on=clock.now().date(),
+                now=clock.now(),
             )
 
     server = Server(

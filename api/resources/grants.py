@@ -152,6 +152,7 @@ def _agreed(opened: Opened) -> dict[str, Any]:
         "withheld": withheld_by_agreement(terms.denied, terms.coarsenings),
         "access": terms.access.value,
         "fetches_per_day": terms.fetches_per_day,
+        "reference": terms.reference or None,
     }
 
 

@@ -96,6 +96,10 @@ class GrantSchema(Schema):
     )
     fetches_per_day = fields.Integer()
     fetches_today = fields.Integer()
+    reference = fields.String(
+        allow_none=True,
+        metadata={"description": "Your own number for this person, if you invited them by one."},
+    )
     expires_at = fields.String(required=True)
 
 

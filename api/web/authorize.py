@@ -170,6 +170,9 @@ def _consent_page(
         ask=pending.ask,
         examples=examples_from(records, names) if records else {},
         entries=entries_from(records, notice, locale) if records else {},
+        reference=wiring().invitations.reference(
+            visitor.vault, visitor.open_vault, pending.ask.invitation
+        ),
         hidden=_address(),
         here=_here(),
         problems=problems,

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from api.web import activity, flashes, guards, languages, pages
 from api.wiring import wiring
-from consent import connections, past, receipts
+from consent import connections, grants, past, receipts
 from consent.connections import ClosedView, ConnectionView
 from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening
 from pds.errors import ConflictError, NotFoundError
@@ -103,9 +103,15 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     view = _view(visitor, agreement_id, now)
     with services.uow.read() as session:
         issued = receipts.of_agreement(session, visitor.vault.bucket, agreement_id)
+        terms = (
+            grants.terms_of(session, visitor.open_vault, agreement_id)
+            if visitor.open_vault is not None and view.is_invited
+            else None
+        )
     return pages.page(
         "connection.html",
         view=view,
+        reference=terms.reference if terms else None,
         now=now,
         groups=clusters_of(view.attributes),
         denied=clusters_of(view.denied),

@@ -101,6 +101,7 @@ def render_consent(
     ask: Ask,
     examples: Mapping[str, str],
     entries: Mapping[str, Mapping[UUID, str]],
+    reference: str | None,
     hidden: Mapping[str, str],
     here: str,
     problems: Iterable[Problem] = (),
@@ -115,6 +116,7 @@ def render_consent(
         ask: what it was built from.
         examples: masked values by attribute (`examples_from`).
         entries: words for the records that can be chosen, by collection (`entries_from`).
+        reference: the number that the organisation would be told, if it invited by one.
         hidden: further hidden fields, such as the request's address.
         here: this page's own path, to come back to after a switch of language.
         problems: what was wrong with the form that was sent.
@@ -133,6 +135,7 @@ def render_consent(
         notice=notice,
         ask=ask,
         hidden=hidden,
+        reference=reference,
         sha256=notice_sha256(notice),
         comparison=compare(notice, notice["locale"]),
         required=required,

@@ -21,7 +21,7 @@ from pds.sessions import Visitor
 
 blueprint = Blueprint("entrance", __name__)
 
-AUTHORIZE = "/oauth/authorize"
+_FROM_ELSEWHERE = ("/oauth/authorize", "/invitation/")
 
 
 @blueprint.get("/")
@@ -193,7 +193,7 @@ def _sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response
         status,
         login=login,
         next=target,
-        from_elsewhere=target.startswith(AUTHORIZE),
+        from_elsewhere=target.startswith(_FROM_ELSEWHERE),
         problems=problems,
     )
 

@@ -68,10 +68,13 @@ def unlocked(view: VisitorView[P]) -> View[P]:
     return guarded
 
 
-def elsewhere(path: str) -> Response:
-    """Send the browser to a page that comes first, and back here afterwards."""
-    # A form cannot be repeated by a redirect: whoever sent one comes back to the beginning.
-    back = request.full_path.removesuffix("?") if request.method == "GET" else "/vault"
+def elsewhere(path: str, *, back: str = "/vault") -> Response:
+    """Send the browser to a page that comes first, and back here afterwards.
+
+    A form cannot be repeated by a redirect: whoever sent one comes to `back`.
+    """
+    if request.method == "GET":
+        back = request.full_path.removesuffix("?")
     return see_other(f"{path}?{urlencode({'next': back})}")
 
 

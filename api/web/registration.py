@@ -18,6 +18,7 @@ from api.web import (
     guards,
     help,  # noqa: A004 - a page's name, used as a module only
     imports,
+    invitations,
     languages,
     letter_settings,
     narrowing,
@@ -46,6 +47,7 @@ _MODULES = (
     letter_settings,
     documents,
     authorize,
+    invitations,
     help,
     reference,
 )

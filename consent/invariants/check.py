@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from consent.invariants import agreements, consents, feeds, grants, requests, streams, wraps
+from consent.invariants import (
+    agreements,
+    consents,
+    feeds,
+    grants,
+    invitations,
+    requests,
+    streams,
+    wraps,
+)
 from consent.invariants.scope import Check, Scope
 from pds.ids import BUCKETS
 
@@ -74,6 +83,7 @@ INVARIANTS = (
     Invariant("access-consent", streams.access_lies_in_a_consent),
     Invariant("log-size", streams.tree_is_as_long_as_its_entries, spans_buckets=True),
     Invariant("feed-gap", feeds.has_no_gap, spans_buckets=True),
+    Invariant("invitation-holder", invitations.has_one_holder_while_opened, spans_buckets=True),
 )
 
 

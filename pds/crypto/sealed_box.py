@@ -58,6 +58,7 @@ class Kind(IntEnum):
     STAGED = 6
     AT_REST = 7
     DEPOSIT_BODY = 8
+    REFERENCE = 9
 
 
 def seal(

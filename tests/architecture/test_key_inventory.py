@@ -36,6 +36,7 @@ INVENTORY = {
     "INSTANCE_LOGIN_TAG": b"pds/1/instance/login-tag",
     "INSTANCE_SOURCE": b"pds/1/instance/source",
     "VAULT_STAGING": b"pds/1/vault/staging",
+    "VAULT_INVITATIONS": b"pds/1/vault/invitation",
     "NOTICE_CODE": b"pds/1/notice/code",
     "DEVICE_MARK": b"pds/1/device/mark",
     "WEBHOOK_SIGNING": b"pds/1/webhook/ed25519",

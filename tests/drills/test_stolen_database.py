@@ -21,6 +21,7 @@ from consent.grants import TokenBinding
 from pds.crypto import labels
 from pds.crypto.labels import derive
 from pds.crypto.passphrase import Argon2Parameters, from_passphrase, from_recovery_code
+from pds.crypto.sealed_box import Kind, open_box, unpad
 from pds.crypto.secrets import parse
 from pds.errors import DecryptionError
 from pds.keys import VaultKeys, Wrapped, Wrapper
@@ -44,6 +45,9 @@ CANARIES = {
     "imported": "canary-import@example.com",
     "login": "canarylogin",
     "notice address": "canary-notice@example.com",
+    "reference": "canary-reference-1",
+    "reference opened": "canary-reference-2",
+    "reference told": "canary-reference-3",
 }
 CARD = (
     "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Canary Imported\r\n"
@@ -60,6 +64,7 @@ class Story:
     reads: object
     proofs: list = field(repr=False)
     code: str = field(repr=False, default="")
+    invitation: str = field(repr=False, default="")
     before_redeeming: dict = field(repr=False, default_factory=dict)
 
     def secrets(self):
@@ -72,6 +77,7 @@ class Story:
             "access token": self.reads.access_token,
             "refresh token": self.reads.refresh_token,
             "code": self.code,
+            "invitation": self.invitation,
         }
 
     def public(self):
@@ -107,9 +113,14 @@ def story(world, caplog, monkeypatch):
     callback = world.allow(aysel, world.open_request(aysel, shop, request_uri))
     before = copy_tables(world.services.uow)
     body = shop.client.redeem(callback["code"], verifier).json()
-    reads = world.connect(aysel, shop, template, ask={"actions": ["read", "write"]})
+    link = shop.invite(template, CANARIES["reference"])["url"].rpartition("/")[2]
+    for number in ("reference opened", "reference told"):
+        invited = shop.invite(template, CANARIES[number])
+        world.go_on(aysel, invited)
+    ask = {"actions": ["read", "write"], "invitation": invited["id"]}
+    reads = world.connect(aysel, shop, template, ask=ask)
     assert body["access_token"]
-    story = Story(world, aysel, reads, proofs, callback["code"], before)
+    story = Story(world, aysel, reads, proofs, callback["code"], link, before)
     page(reads)
     reads.get("/v1/records", params={"collection": "identity"})
     deposited = {"document_id": "1", "data": {"email": CANARIES["deposited"]}}
@@ -164,7 +175,7 @@ def test_no_value_and_no_secret_stands_in_any_file_or_log(story, caplog):
         wanted[name] = text
         # Of a token also its parts: the random half alone would do.
         if text.startswith("pds_"):
-            secret = parse(text, "ac", "at", "rt", "s", "u")
+            secret = parse(text, "ac", "at", "rt", "s", "u", "iv")
             wanted[f"{name}, its secret"] = secret.secret.hex()
             wanted[f"{name}, its body"] = text.split(".")[1]
 
@@ -176,7 +187,8 @@ def test_no_value_and_no_secret_stands_in_any_file_or_log(story, caplog):
     raw = [
         (name, file)
         for (name, text), (file, content) in product(story.secrets().items(), files.items())
-        if text.startswith("pds_") and parse(text, "ac", "at", "rt", "s", "u").secret in content
+        if text.startswith("pds_")
+        and parse(text, "ac", "at", "rt", "s", "u", "iv").secret in content
     ]
 
     assert found == []
@@ -245,6 +257,7 @@ def test_nothing_that_is_stored_or_public_opens_a_wrap_or_a_record(story):
 
     assert _opened_wraps(spy, keys) == []
     assert _opened_records(spy, keys) == []
+    assert _opened_references(spy, keys) == []
 
 
 def test_the_same_attempts_succeed_with_a_key_that_fits(story):
@@ -256,6 +269,12 @@ def test_the_same_attempts_succeed_with_a_key_that_fits(story):
     assert _opened_wraps(spy, {open_vault.vrk})
     collection_key = open_vault.key("collection", "contact", 1)
     assert _opened_records(spy, {record_key(collection_key)})
+    by_link = parse(story.invitation, "iv").kek()
+    by_vault = derive(open_vault.vrk, labels.VAULT_INVITATIONS)
+    assert _opened_references(spy, {by_link, by_vault}) == [
+        CANARIES["reference"],
+        CANARIES["reference opened"],
+    ]
 
 
 def _key_files(story):
@@ -305,6 +324,26 @@ def _opened_records(spy, keys):
                 with suppress(DecryptionError):
                     open_record(candidate, row["box"], context)
                     opened.append(row["id"])
+    return opened
+
+
+def _opened_references(spy, keys):
+    """Try every invitation: what its link or its vault is the context of."""
+    boxes = [
+        (row["reference_box"], row["id"], row["organisation_id"])
+        for row in spy.tables["invitations"]
+        if row["reference_box"] is not None
+    ]
+    boxes += [
+        (row["reference_box"], row["invitation_id"], row["vault_id"])
+        for row in spy.tables["opened_invitations"]
+    ]
+    assert len(boxes) == 2
+    opened = []
+    for (box, invitation_id, holder), key in product(boxes, keys):
+        fields = (b"invitation", spy.deployment, invitation_id.bytes, holder.bytes)
+        with suppress(DecryptionError):
+            opened.append(unpad(open_box(key, box, kind=Kind.REFERENCE, fields=fields)).decode())
     return opened
 
 

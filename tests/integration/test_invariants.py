@@ -25,6 +25,7 @@ from consent.formats import canonical
 from consent.formats.leaf import to_minute
 from consent.invariants.check import check, slices
 from consent.invariants.scope import Scope
+from consent.invitations.models import Invitation, OpenedInvitation
 from consent.lifecycle import MOVES
 from consent.models import (
     Agreement,
@@ -57,7 +58,7 @@ from pds.models import KeyWrap, Vault, VaultKey
 from pds.settings import SETTINGS_FILE
 from tests.support.reading import page
 from tests.support.stores import STORES
-from tests.support.worlds import TickingClock, world_on
+from tests.support.worlds import START, TickingClock, world_on
 
 EMAIL, PHONE, JOB = "contact.email", "contact.phone", "profile.job_title"
 ENDS = {
@@ -99,6 +100,16 @@ def _amended(world, clock, person, shop):
     clock.move(seconds=2)
     world.connect(person, shop, template)
     world.connect(person, shop.another_client(), template)
+
+
+def _invited(world, person, shop):
+    """Make invitations and leave them open, opened and used."""
+    template = shop.publish(required=[EMAIL])
+    shop.invite(template)
+    for _ in range(2):
+        invited = shop.invite(template)
+        world.go_on(person, invited)
+    world.connect(person, shop, template, ask={"invitation": invited["id"]})
 
 
 def _lived_through(world, clock):
@@ -155,6 +166,7 @@ def _lived_through(world, clock):
     paused = world.connect(kamran, shop, template)
     services.pauses.pause(kamran.visitor.vault, paused.agreement_id)
     _amended(world, clock, kamran, shop)
+    _invited(world, aysel, shop)
     opened = _ask(world, kamran, bank, bank.publish(required=[EMAIL]))
     world.refuse(kamran, opened)
     world.defer(kamran, _ask(world, kamran, bank, bank.publish(required=[EMAIL])))
@@ -330,6 +342,10 @@ def of_connection(story):
     return [Connection.agreement_id == story.live]
 
 
+def is_opened(_story):
+    return [Invitation.state == "opened"]
+
+
 def anything(_story):
     return []
 
@@ -460,6 +476,9 @@ BREAKS = [
     ("access-consent", retold(logged("live", "data.read"), collections=["identity"])),
     ("access-consent", retold(logged("live", "data.read"), client=str(uuid4()))),
     ("log-size", change(LogState, anything, size=lambda row: row.size + 1)),
+    ("invitation-holder", remove(OpenedInvitation, anything)),
+    ("invitation-holder", change(OpenedInvitation, anything, invitation_id=other)),
+    ("invitation-holder", change(Invitation, is_opened, state="used", closed_at=START)),
     ("feed-gap", remove(FeedEntry, anything)),
     ("feed-gap", change(Organisation, anything, feed_number=lambda row: row.feed_number + 1)),
     ("token-grant", change(Token, token_of("live", "rt"), client_id=other)),

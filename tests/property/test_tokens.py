@@ -15,7 +15,7 @@ from pds.ids import random_uuid
 from tests.support.vectors import load
 
 unhurried = settings(deadline=None)
-KINDS = ("at", "rt", "ac", "s", "u")
+KINDS = ("at", "rt", "ac", "s", "u", "iv")
 VECTORS = load("tokens")["tokens"]
 secrets = st.builds(
     TokenSecret,

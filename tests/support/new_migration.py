@@ -29,6 +29,7 @@ MODEL_MODULES = (
     "consent.models",
     "consent.webhooks.models",
     "consent.idempotency",
+    "consent.invitations.models",
     "api.oauth.models",
 )
 VERSIONS = Path(migrations.__path__[0]) / "versions"

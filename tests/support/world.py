@@ -21,6 +21,7 @@ from consent.clauses import CURRENT
 from consent.formats import jws
 from consent.template_format import TYPE, VERSION
 from consent.templates import publish
+from pds.crypto.secrets import parse
 from pds.ids import random_uuid
 from pds.records import Draft
 from tests.support.oauth_client import (
@@ -34,6 +35,12 @@ from tests.support.oauth_client import (
 
 PASSPHRASE = "correct horse battery staple lantern river"
 CALLBACK = "https://client.example/cb"
+START_PAGE = "https://client.example/login?from=vault"
+
+
+def secret_of(invited):
+    """Return the secret of an invitation's link."""
+    return parse(invited["url"].rpartition("/")[2], "iv")
 
 
 def wording(text):
@@ -127,6 +134,13 @@ class Organisation:
             optional_attributes=list(template.optional if optional is None else optional),
             **members,
         )
+
+    def invite(self, template, reference="K-20431", **members):
+        """Make an invitation; returns the answer's body."""
+        body = {"template": str(template.id), "reference": reference, **members}
+        answer = self.post("/v1/invitations", self.organisation_token(), body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
 
     def organisation_token(self):
         """Return a client-credentials token, made once."""
@@ -260,6 +274,7 @@ class World:
                 organisation_id=organisation_id,
                 name=f"{name} app",
                 redirect_uris=[CALLBACK],
+                initiate_login_uri=START_PAGE,
                 jwks={"keys": [signing.as_dict(private=False)]},
                 loopback=True,
                 now=now,
@@ -282,6 +297,13 @@ class World:
         answer = organisation.client.push(challenge, details=details, proof=proof)
         assert answer.status_code == 201, answer.text
         return answer.json()["request_uri"], verifier
+
+    def go_on(self, person, invited):
+        """Open an invitation's link and go on with it; returns what the page showed."""
+        visitor = person.visitor
+        return self.services.invitations.go_on(
+            secret_of(invited), visitor.vault, visitor.open_vault
+        )
 
     def open_request(self, person, organisation, request_uri):
         """Open a pushed request as its page does; returns what the decision needs."""

@@ -9,21 +9,26 @@ always would (FAPI-A10). Only 303 turns it into a GET (AL-7, FAPI-A11).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 SEE_OTHER: Final = 303
 URI_CHARS_MAX: Final = 2000
 # A registered URI that carried one of these could speak in the server's name.
 _RESPONSE_PARAMETERS: Final = frozenset({"code", "state", "iss", "error", "error_description"})
+# Of a login that this server starts at the client (OpenID Connect Core 1.0 section 4).
+LOGIN_PARAMETERS: Final = frozenset({"iss", "login_hint", "target_link_uri", "invitation"})
 
 
-def redirect_uri_fault(uri: str, *, loopback: bool = False) -> str | None:
+def redirect_uri_fault(
+    uri: str, *, loopback: bool = False, reserved: Collection[str] = _RESPONSE_PARAMETERS
+) -> str | None:
     """Return why a client may not register this redirect URI, or None if it may.
 
     https only (FAPI-A8); no wildcard, fragment or userinfo (THR-6). With `loopback`, for
-    demonstrations, `http://127.0.0.1` is accepted as well.
+    demonstrations, `http://127.0.0.1` is accepted as well. `reserved` are the parameters that the
+    server adds.
     """
     if not uri.isascii() or not uri.isprintable() or len(uri) > URI_CHARS_MAX or " " in uri:
         return "not a URI"
@@ -37,9 +42,15 @@ def redirect_uri_fault(uri: str, *, loopback: bool = False) -> str | None:
         return "not an https URL"
     if "@" in parts.netloc or "#" in uri or "*" in uri or "\\" in uri:
         return "userinfo, fragment, wildcard or backslash"
-    if _RESPONSE_PARAMETERS & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+    if any(name in reserved for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
         return "its query has a parameter of the response"
     return None
+
+
+def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
+    """Return a registered URI with parameters added to its query."""
+    separator = "&" if urlsplit(uri).query else "?"
+    return f"{uri.removesuffix('?')}{separator}{urlencode(parameters)}"
 
 
 def is_registered(uri: str, registered: Collection[str]) -> bool:
