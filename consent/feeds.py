@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,7 +23,10 @@ from consent.vocabulary import FeedEvent
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One connection: ids, versions, hashes, state, expiry, feed number; nothing else."""
+    """One connection: ids, versions, hashes, state, expiry, feed number; nothing else.
+
+    `template_sha256` is of the newest version, `feed` 0 where nothing has a number yet.
+    """
 
     id: UUID
     vault_id: UUID
@@ -32,6 +34,7 @@ class ConnectionRow:
     agreement_version: int
     agreement_sha256: str
     template_id: UUID
+    template_sha256: str
     state: str
     expires_at: datetime
     grant_id: UUID | None
@@ -50,12 +53,51 @@ class ChangeRow:
     state: str
 
 
+_GRANT_ID = (
+    select(Grant.id)
+    .where(Grant.bucket == Agreement.bucket, Grant.agreement_id == Agreement.id)
+    .order_by(Grant.created_at.desc())
+    .limit(1)
+    .correlate(Agreement)
+    .scalar_subquery()
+)
+_FEED = (
+    select(func.max(FeedEntry.number))
+    .where(
+        FeedEntry.organisation_id == Connection.organisation_id,
+        FeedEntry.connection_id == Connection.id,
+    )
+    .correlate(Connection)
+    .scalar_subquery()
+)
+_TEMPLATE_SHA256 = (
+    select(TemplateVersion.sha256)
+    .where(TemplateVersion.id == Connection.template_id)
+    .order_by(TemplateVersion.version.desc())
+    .limit(1)
+    .correlate(Connection)
+    .scalar_subquery()
+)
+
+
 def connections(
     session: Session, organisation_id: UUID, *, after: UUID | None, limit: int
 ) -> list[ConnectionRow]:
-    """Return connections of an organisation in order of id."""
+    """Return connections of an organisation in order of id, by one statement."""
     query = (
-        select(Connection, Agreement, AgreementVersion.sha256)
+        select(
+            Connection.id,
+            Connection.vault_id,
+            Agreement.id.label("agreement_id"),
+            Agreement.version.label("agreement_version"),
+            AgreementVersion.sha256.label("agreement_sha256"),
+            Connection.template_id,
+            _TEMPLATE_SHA256.label("template_sha256"),
+            Agreement.state,
+            Agreement.expires_at,
+            _GRANT_ID.label("grant_id"),
+            func.coalesce(_FEED, 0).label("feed"),
+        )
         .join(
             Agreement,
             and_(Agreement.bucket == Connection.bucket, Agreement.id == Connection.agreement_id),
@@ -74,35 +116,7 @@ def connections(
     )
     if after is not None:
         query = query.where(Connection.id > after)
-    rows = session.execute(query).all()
-    agreements = [agreement.id for _, agreement, _ in rows]
-    grants = _grants(session, organisation_id, agreements)
-    feeds = _feeds(session, organisation_id, [connection.id for connection, _, _ in rows])
-    return [
-        ConnectionRow(
-            id=connection.id,
-            vault_id=connection.vault_id,
-            agreement_id=agreement.id,
-            agreement_version=agreement.version,
-            agreement_sha256=sha256,
-            template_id=connection.template_id,
-            state=agreement.state,
-            expires_at=agreement.expires_at,
-            grant_id=grants.get(agreement.id),
-            feed=feeds.get(connection.id, 0),
-        )
-        for connection, agreement, sha256 in rows
-    ]
-
-
-def template_hashes(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the hash of the newest version of each template."""
-    query = (
-        select(TemplateVersion.id, TemplateVersion.sha256)
-        .where(TemplateVersion.id.in_(ids))
-        .order_by(TemplateVersion.version)
-    )
-    return dict(session.execute(query).all())
+    return [ConnectionRow(**row) for row in session.execute(query).mappings()]
 
 
 def changes(session: Session, organisation_id: UUID, *, after: int, limit: int) -> list[ChangeRow]:
@@ -141,28 +155,3 @@ def last_number(session: Session, organisation_id: UUID) -> int:
     """Return the last number given in an organisation's feed; 0: none yet."""
     query = select(Organisation.feed_number).where(Organisation.id == organisation_id)
     return session.execute(query).scalar_one()
-
-
-def _grants(
-    session: Session, organisation_id: UUID, agreements: Sequence[UUID]
-) -> dict[UUID, UUID]:
-    query = (
-        select(Grant.agreement_id, Grant.id)
-        .where(Grant.organisation_id == organisation_id, Grant.agreement_id.in_(agreements))
-        .order_by(Grant.created_at)
-    )
-    return dict(session.execute(query).all())
-
-
-def _feeds(
-    session: Session, organisation_id: UUID, connection_ids: Sequence[UUID]
-) -> dict[UUID, int]:
-    query = (
-        select(FeedEntry.connection_id, func.max(FeedEntry.number))
-        .where(
-            FeedEntry.organisation_id == organisation_id,
-            FeedEntry.connection_id.in_(connection_ids),
-        )
-        .group_by(FeedEntry.connection_id)
-    )
-    return dict(session.execute(query).all())

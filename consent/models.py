@@ -259,6 +259,9 @@ class FeedEntry(Base):
     """A numbered change in an organisation's feed: which connection, never what."""
 
     __tablename__ = "feed_entries"
+    __table_args__ = (
+        Index("ix_feed_entries_connection", "organisation_id", "connection_id", "number"),
+    )
     organisation_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     connection_id: Mapped[UUID] = mapped_column(Uuid)

@@ -83,7 +83,6 @@ class Connections(MethodView):
         after = cursor_id(cursor) if cursor else None
         with services.uow.read() as session:
             rows = feeds.connections(session, client.organisation_id, after=after, limit=limit + 1)
-            hashes = feeds.template_hashes(session, [row.template_id for row in rows])
         page = rows[:limit]
         return {
             "connections": [
@@ -97,10 +96,7 @@ class Connections(MethodView):
                         "version": row.agreement_version,
                         "sha256": row.agreement_sha256,
                     },
-                    "template": {
-                        "id": str(row.template_id),
-                        "sha256": hashes[row.template_id],
-                    },
+                    "template": {"id": str(row.template_id), "sha256": row.template_sha256},
                     "state": row.state,
                     "grant_id": row.grant_id,
                     "expires_at": rfc3339(row.expires_at),

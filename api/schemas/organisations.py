@@ -13,7 +13,7 @@ _LARGEST = 2**63 - 1  # a feed's numbers are 64-bit
 class PageQuerySchema(Schema):
     """Keyset paging."""
 
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
     cursor = fields.String(validate=validate.Length(max=64))
 
 
