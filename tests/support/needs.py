@@ -10,8 +10,11 @@ import os
 import shutil
 
 from tests.support import postgresql
+from tests.support.source import ROOT
 
 REQUIRE_ALL = "PDS_REQUIRE_ALL"
+# What npm writes last.
+_PEERS = ROOT / "tests/interop/node_modules/.package-lock.json"
 
 
 def missing() -> dict[str, str]:
@@ -20,6 +23,10 @@ def missing() -> dict[str, str]:
         "postgresql": ("a PostgreSQL server", postgresql.binaries()),
         "browser": ("Chromium", shutil.which("chromium") or shutil.which("chromium-browser")),
         "go": ("the Go toolchain", shutil.which("go")),
+        "interop": (
+            "openid-client and oidc-provider from npm",
+            _PEERS if _PEERS.exists() else None,
+        ),
     }
     return {marker: what for marker, (what, where) in found.items() if where is None}
 

@@ -1,7 +1,7 @@
 """A browser without a screen for tests of the pages: cookies, forms, and every redirect as a step.
 
-It speaks WSGI to the application of a world. What a form sends is what the page holds, changed by
-what the test types, so a field that a page lacks is missing here, too.
+It speaks WSGI to the application of a world, or HTTP to a server. What a form sends is what the
+page holds, changed by what the test types, so a field that a page lacks is missing here, too.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Answer:
 class WebBrowser:
     """One person's browser."""
 
-    def __init__(self, world, *, language="en"):
+    def __init__(self, world, *, language="en", transport=None):
         self.world = world
         self.http = httpx.Client(
-            transport=httpx.WSGITransport(app=world.app),
+            transport=transport or httpx.WSGITransport(app=world.app),
             base_url=world.issuer,
             headers={"Accept": "text/html", "Accept-Language": language},
         )

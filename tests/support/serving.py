@@ -1,17 +1,22 @@
-"""The real server, in processes of its own, to be killed."""
+"""The real server, in processes of its own, on a store that this process sees as well."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+
+from tests.support.stores import Store
+from tests.support.worlds import world_on
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -22,6 +27,32 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def write_settings(settings):
+    """Write `pds.toml`, as `pds init` does."""
+    text = (
+        f"[server]\nissuer = {json.dumps(settings.server.issuer)}\n"
+        f"port = {settings.server.port}\ninsecure_loopback = true\n"
+        f"[database]\nurl = {json.dumps(settings.database.url)}\n"
+        "[vault]\nargon2_memory_kib = 47104\nargon2_passes = 1\nargon2_lanes = 1\n"
+    )
+    (settings.instance / "pds.toml").write_text(text, "utf-8")
+
+
+@contextmanager
+def served_world(store, *, log):
+    """Give a world whose issuer is a real server, which is not running yet, and that server."""
+    port = free_port()
+    server = replace(store.settings.server, issuer=f"http://127.0.0.1:{port}", port=port)
+    settings = replace(store.settings, server=server)
+    write_settings(settings)
+    with world_on(Store(store.kind, settings, store.uow)) as world:
+        server = Server(settings, log=log)
+        try:
+            yield world, server
+        finally:
+            server.stop()
 
 
 class Server:

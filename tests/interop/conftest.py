@@ -1,0 +1,55 @@
+"""Our server as people run it, and the control, each with the same clients of other people."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop import programs
+from tests.interop.servers import ALGORITHMS, Control, Ours
+from tests.support.oauth_client import new_key, public_jwks
+from tests.support.serving import free_port, served_world
+from tests.support.world import CALLBACK
+
+
+@pytest.fixture(scope="session")
+def keys():
+    """Give each foreign client its key."""
+    return {name: new_key(algorithm, kid=name) for name, algorithm in ALGORITHMS.items()}
+
+
+@pytest.fixture(scope="module")
+def live(stores, tmp_path_factory):
+    """Give a world whose issuer is our server, in processes of its own, over HTTP."""
+    log = tmp_path_factory.mktemp("ours") / "server.log"
+    with stores.migrated("sqlite") as store, served_world(store, log=log) as (world, server):
+        server.start()
+        yield world
+
+
+@pytest.fixture(scope="module")
+def aysel(live):
+    """Give a person with something to share."""
+    aysel = live.person()
+    aysel.save("contact", email="aysel@poct.example")
+    return aysel
+
+
+@pytest.fixture(scope="module")
+def ours(live, aysel, keys):
+    """Give our server."""
+    return Ours(live, aysel, keys)
+
+
+@pytest.fixture(scope="module")
+def control(keys, tmp_path_factory):
+    """Give the control, which serves."""
+    issuer = f"http://127.0.0.1:{free_port()}"
+    registered = [
+        {"client_id": name, "redirect_uris": [CALLBACK], "jwks": public_jwks(key)}
+        for name, key in keys.items()
+    ]
+    errors = tmp_path_factory.mktemp("control") / "errors"
+    start = {"issuer": issuer, "clients": registered}
+    with programs.running("oidc-provider", start, errors=errors) as process:
+        assert process.stdout.readline() == "serving\n", errors.read_text("utf-8")
+        yield Control(issuer, keys)
