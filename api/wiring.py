@@ -27,6 +27,7 @@ from consent.invitations.holding import InvitationService
 from consent.log.entries import EventLog
 from consent.log.refusals import Refusals
 from consent.log.vaults import VaultLog
+from consent.narrowing import NarrowingService
 from consent.obligations import ObligationService
 from consent.pauses import PauseService
 from consent.receipts import ReceiptIssuer
@@ -62,7 +63,7 @@ class Wiring:
     notice_addresses: NoticeAddressService
     invitations: InvitationService
     agreements: AgreementService
-    amendments: AmendmentService
+    narrowing: NarrowingService
     endings: EndingService
     pauses: PauseService
     custody: CustodyService
@@ -147,7 +148,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
         invitations=invitations,
         agreements=agreements,
-        amendments=amendments,
+        narrowing=NarrowingService(store, clock, amendments),
         endings=endings,
         pauses=PauseService(store, clock, acts),
         custody=CustodyService(store, clock, sink),

@@ -10,7 +10,7 @@ is never amended: a decision then makes a new one (CM-6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,26 +19,22 @@ from uuid import UUID
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
-from consent import choices, differences, durations, grants, templates
+from consent import differences, grants, templates
 from consent.acts import ActService, AgreementText, Deed, lock_agreement
 from consent.asks import Ask
 from consent.differences import Weight
-from consent.drafts import Draft, prepare
-from consent.errors import NoticeChangedError
+from consent.drafts import Draft
 from consent.formats import canonical
 from consent.grants import GrantKeys
 from consent.lifecycle import Act
 from consent.models import Agreement, AgreementVersion, Connection, Grant
 from consent.policy import Terms
-from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, Actor, AgreementState
-from pds import vaults
-from pds.clock import Clock, rfc3339
+from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, AgreementState
+from pds.clock import Clock
 from pds.errors import (
     ConflictError,
     DecryptionError,
-    Issue,
     NotFoundError,
-    ValidationFailedError,
 )
 from pds.events import VaultRef
 from pds.keys import OpenVault, mark_rotation_due
@@ -75,34 +71,6 @@ class InForce:
         if terms.agreement_sha256 != canonical.sha256_hex(dict(self.document)):
             raise DecryptionError
         return terms
-
-
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """What a person takes away without having been asked.
-
-    Attributes:
-        agreement_sha256: the version that they saw.
-        optional: optional attributes that stay shared.
-        duration: such as `P7D`, from now on; empty: the agreed end stays.
-        fetches_per_day: None: as agreed.
-    """
-
-    agreement_sha256: str
-    optional: frozenset[str]
-    duration: str = ""
-    fetches_per_day: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What can be taken away from an agreement: the choices of its page."""
-
-    before: InForce
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    durations: tuple[str, ...]
-    frequencies: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,55 +138,6 @@ class AmendmentService:
         self.follow_terms(session, grant, narrows)
         return grant
 
-    def offer(self, vault: VaultRef, agreement_id: UUID) -> Offer:
-        """Return what its person may take away from an agreement.
-
-        Raises:
-            NotFoundError: the vault has no such agreement.
-            ConflictError: it has ended.
-        """
-        now = self.clock.now()
-        with self.store.read() as session:
-            before = _of_vault(session, vault, agreement_id, now=now)
-            return _offer(session, before, now)
-
-    def narrow(
-        self,
-        vault: VaultRef,
-        open_vault: OpenVault,
-        agreement_id: UUID,
-        reduction: Reduction,
-    ) -> None:
-        """Take something away from an agreement, on its person's own word (P-13).
-
-        Raises:
-            NotFoundError: the vault has no such agreement.
-            ConflictError: it has ended.
-            NoticeChangedError: it is another version than they saw; nothing was changed.
-            ValidationFailedError: it would add something, or change nothing.
-        """
-        now = self.clock.now()
-        with self.store.read() as session:
-            before = _of_vault(session, vault, agreement_id, now=now)
-            if before.sha256 != reduction.agreement_sha256:
-                raise NoticeChangedError
-            offer = _offer(session, before, now)
-        _refuse_additions(offer, reduction)
-        terms = before.terms(open_vault)
-        keys = GrantKeys.from_owner(open_vault, before.grant_id)
-        draft = prepare(vault, open_vault, keys, *_reduced(before, terms, offer, reduction, now))
-        deed = Deed(act=Act.NARROW, actor=Actor.INDIVIDUAL, at=now, private=draft.private)
-
-        def job(session: Session) -> None:
-            vaults.lock(session, vault)
-            fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
-            locked = _of_vault(session, vault, agreement_id, now=now, lock=True)
-            if locked.sha256 != before.sha256:
-                raise NoticeChangedError
-            self.apply(session, locked, draft, deed, fresh, narrows=True)
-
-        self.store.write(job)
-
 
 def find(
     session: Session, vault: VaultRef, ask: Ask, *, now: datetime, lock: bool = False
@@ -240,7 +159,7 @@ def find(
     if agreement_id is None:
         return None
     try:
-        found = _of_vault(session, vault, agreement_id, now=now, lock=lock)
+        found = of_vault(session, vault, agreement_id, now=now, lock=lock)
     except (NotFoundError, ConflictError):
         return None
     return found if found.client_id == ask.client_id else None
@@ -319,9 +238,15 @@ def narrows(before: Terms, after: Terms) -> bool:
     )
 
 
-def _of_vault(
+def of_vault(
     session: Session, vault: VaultRef, agreement_id: UUID, *, now: datetime, lock: bool = False
 ) -> InForce:
+    """Return an agreement in force of a vault; with `lock`, under the locks of its rows.
+
+    Raises:
+        NotFoundError: the vault has no such agreement.
+        ConflictError: it has ended, or its one access has been had.
+    """
     agreement = (
         lock_agreement(session, vault.bucket, agreement_id)
         if lock
@@ -379,93 +304,13 @@ def _of_vault(
     )
 
 
-def _offer(session: Session, before: InForce, now: datetime) -> Offer:
-    document = before.document
-    template = templates.find(session, document["template_sha256"])
-    shared = document["attributes"]
-    return Offer(
-        before=before,
-        required=tuple(name for name in shared if name in template.required),
-        optional=tuple(name for name in shared if name not in template.required),
-        durations=tuple(
-            each for each in durations.OFFERED if now + durations.parse(each) < before.expires_at
-        ),
-        frequencies=tuple(
-            each
-            for each in choices.FREQUENCIES
-            if each < document["fetches_per_day"]
-            and template.document["access"]["mode"] != AccessMode.ONCE
-        ),
-    )
-
-
-def _refuse_additions(offer: Offer, reduction: Reduction) -> None:
-    wrong = []
-    if not reduction.optional <= set(offer.optional):
-        wrong.append(Issue("attributes", "not_offered", choices.NOT_OFFERED))
-    elif not offer.required and not reduction.optional:
-        wrong.append(Issue("attributes", "nothing_left", "Leave one item, or stop sharing."))
-    if reduction.duration not in ("", *offer.durations):
-        wrong.append(Issue("duration", "not_offered", choices.NOT_OFFERED))
-    if reduction.fetches_per_day not in (None, *offer.frequencies):
-        wrong.append(Issue("fetches_per_day", "not_offered", choices.NOT_OFFERED))
-    if not wrong and (reduction.optional, reduction.duration, reduction.fetches_per_day) == (
-        frozenset(offer.optional),
-        "",
-        None,
-    ):
-        wrong.append(Issue("attributes", "nothing_taken", "Nothing would change."))
-    if wrong:
-        raise ValidationFailedError(wrong)
-
-
-def _reduced(
-    before: InForce, terms: Terms, offer: Offer, reduction: Reduction, now: datetime
-) -> tuple[dict[str, Any], Terms]:
-    kept = [
-        name
-        for name in before.document["attributes"]
-        if name in offer.required or name in reduction.optional
-    ]
-    gone = [name for name in before.document["attributes"] if name not in kept]
-    document = {
-        **before.document,
-        "version": before.version + 1,
-        "attributes": kept,
-        "denied": [*before.document["denied"], *gone],
-        "coarsenings": _of_items(before.document["coarsenings"], kept),
-        "instances": _of_collections(before.document.get("instances", {}), kept),
-        "data_from": _of_collections(before.document["data_from"], kept),
-        "fetches_per_day": reduction.fetches_per_day or before.document["fetches_per_day"],
-    }
-    terms = replace(
-        terms,
-        agreement_version=before.version + 1,
-        attributes=frozenset(kept),
-        denied=terms.denied | set(gone),
-        coarsenings=_of_items(terms.coarsenings, kept),
-        data_from=_of_collections(terms.data_from, kept),
-        chosen=_of_collections(terms.chosen, kept),
-        primary=terms.primary & {name.partition(".")[0] for name in kept},
-        fetches_per_day=document["fetches_per_day"],
-    )
-    if reduction.duration:
-        starts_at = now.replace(microsecond=0)
-        expires_at = starts_at + durations.parse(reduction.duration)
-        document |= {
-            "duration": reduction.duration,
-            "starts_at": rfc3339(starts_at),
-            "expires_at": rfc3339(expires_at),
-        }
-        terms = replace(terms, starts_at=starts_at, expires_at=expires_at)
-    return document, terms
-
-
-def _of_items(values: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+def of_items(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return what is said of these attributes."""
     return {name: each for name, each in values.items() if name in names}
 
 
-def _of_collections(values: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+def of_collections(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return what is said of the collections that these attributes stand in."""
     collections = {name.partition(".")[0] for name in names}
     return {name: each for name, each in values.items() if name in collections}
 
@@ -483,8 +328,8 @@ def _changed_members(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
 def _details(of: Terms, terms: Terms) -> tuple[object, ...]:
     """Return forms, ranges and choices of what `of` covers, as `terms` have them."""
     return (
-        _of_items(terms.coarsenings, sorted(of.attributes)),
-        _of_collections(terms.data_from, sorted(of.attributes)),
-        _of_collections(terms.chosen, sorted(of.attributes)),
+        of_items(terms.coarsenings, of.attributes),
+        of_collections(terms.data_from, of.attributes),
+        of_collections(terms.chosen, of.attributes),
         terms.primary & of.collection_names,
     )

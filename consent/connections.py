@@ -64,6 +64,7 @@ class GrantView:
     seq: int
     last_read_at: datetime | None
     reads: int
+    is_fetched: bool  # the one access that was agreed has been had
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,11 @@ class ConnectionView:
     def is_current(self) -> bool:
         """Tell whether anything may still be read: the tab it stands in (CUX-27)."""
         return not self.state.is_terminal
+
+    @property
+    def is_narrowable(self) -> bool:
+        """Tell whether its person may still take something away from it."""
+        return self.is_current and not any(each.is_fetched for each in self.grants)
 
     @property
     def is_paused(self) -> bool:
@@ -305,10 +311,14 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         ended_at=agreement.ended_at or (agreement.expires_at if state.is_terminal else None),
         ended_by=agreement.ended_by,
         ended_why=ended_why,
-        grants=tuple(GrantView(row.id, row.seq, row.last_read_at, row.reads) for row in found),
+        grants=tuple(_grant(row) for row in found),
         fetches_today=sum(row.fetches_today for row in found if row.fetch_day == today),
         deletion=_deletion(owed, now) if owed else None,
     )
+
+
+def _grant(row: Grant) -> GrantView:
+    return GrantView(row.id, row.seq, row.last_read_at, row.reads, row.fetched_at is not None)
 
 
 def _closed(session: Session, row: RequestRow, receipt_id: UUID | None) -> ClosedView:

@@ -20,7 +20,7 @@ from werkzeug.datastructures import MultiDict
 from api.web import languages, pages, words
 from api.web.amending import compare
 from api.web.connections import clusters_of
-from api.web.forms import number
+from api.web.forms import named, number
 from api.web.pages import Problem
 from consent.asks import Ask
 from consent.choices import Choice
@@ -174,8 +174,8 @@ def parse_choice(form: MultiDict[str, str]) -> tuple[str, Choice]:
         optional=frozenset(form.getlist("attributes")),
         duration=form.get("duration", ""),
         fetches_per_day=number(form.get("fetches_per_day", "")),
-        coarsenings=_named(form, "coarsen."),
-        instances=_named(form, "instances."),
+        coarsenings=named(form, "coarsen."),
+        instances=named(form, "instances."),
         records={
             name.removeprefix(_RECORDS): frozenset(map(_id, form.getlist(name)))
             for name in form
@@ -268,10 +268,6 @@ def _several(
         )
         for name, options in offered.items()
     ]
-
-
-def _named(form: MultiDict[str, str], prefix: str) -> dict[str, str]:
-    return {name.removeprefix(prefix): form[name] for name in form if name.startswith(prefix)}
 
 
 def _id(text: str) -> UUID:

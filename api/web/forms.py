@@ -10,6 +10,7 @@ import secrets
 from urllib.parse import urlsplit
 
 from flask import g, request
+from werkzeug.datastructures import MultiDict
 
 from api import security
 from api.web import cookies, visitors
@@ -52,3 +53,8 @@ def bound_to() -> bytes:
         cookies.put("f", found)
     # The prefix keeps the two kinds apart: nobody gets a session's token by setting this cookie.
     return b"form " + found.encode()
+
+
+def named(form: MultiDict[str, str], prefix: str) -> dict[str, str]:
+    """Return the fields whose names begin so, by what follows."""
+    return {name.removeprefix(prefix): form[name] for name in form if name.startswith(prefix)}

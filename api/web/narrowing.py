@@ -14,12 +14,13 @@ from werkzeug.datastructures import MultiDict
 
 from api.web import flashes, guards, pages, words
 from api.web.connections import clusters_of
-from api.web.forms import number
+from api.web.forms import named, number
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import connections
-from consent.amendments import Reduction
 from consent.errors import NoticeChangedError
+from consent.narrowing import Reduction
+from pds.catalogue import CATALOGUE
 from pds.errors import ConflictError, ValidationFailedError, VaultLockedError
 from pds.sessions import Visitor
 
@@ -47,9 +48,11 @@ def narrow(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
         optional=frozenset(request.form.getlist("attributes")),
         duration=request.form.get("duration", ""),
         fetches_per_day=number(request.form.get("fetches_per_day", "")),
+        coarsenings=named(request.form, "coarsen."),
+        instances=named(request.form, "instances."),
     )
     try:
-        wiring().amendments.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
+        wiring().narrowing.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
     except ValidationFailedError as error:
         wrong = [Problem(each.field, words.issue(each)) for each in error.issues]
         return _page(visitor, agreement_id, wrong, form=request.form, status=422)
@@ -71,7 +74,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     services = wiring()
-    offer = services.amendments.offer(visitor.vault, agreement_id)
+    offer = services.narrowing.offer(visitor.vault, agreement_id)
     with services.uow.read() as session:
         now = services.clock.now()
         vault = visitor.vault
@@ -83,6 +86,9 @@ def _page(
         offer=offer,
         required=clusters_of(offer.required),
         optional=clusters_of(offer.optional),
+        coarser=[(CATALOGUE.attribute(name), forms) for name, forms in offer.coarsenings.items()],
+        several=[CATALOGUE.collection(name) for name in offer.primary],
+        chosen=form or {},
         ticked=form.getlist("attributes") if form is not None else offer.optional,
         duration=form.get("duration", "") if form is not None else "",
         fetches_per_day=form.get("fetches_per_day", "") if form is not None else "",

@@ -163,10 +163,56 @@ def test_taking_away_works_at_once_and_gives_a_receipt(hers, shared, market):
     assert (grant["attributes"], grant["fetches_per_day"]) == ([EMAIL], 24)
 
 
+def test_of_what_was_fetched_once_nothing_can_be_taken_away_any_more(world, hers, aysel, market):
+    """P-10: the page offers what it can do."""
+    once = market.publish(required=[EMAIL], access={"mode": "once", "fetches_per_day": 5})
+    aysel.save("contact", email="aysel@poct.example")
+    connected = world.connect(aysel, market, once)
+    detail = f"/connections/{connected.agreement_id}"
+    assert narrowing(connected) in hers.get(detail).text
+
+    assert connected.get("/v1/records").status_code == 200
+
+    assert narrowing(connected) not in hers.get(detail).text
+    assert hers.get(narrowing(connected)).location == detail
+
+
+def test_less_of_what_stays_is_offered_and_taken(world, hers, aysel, market):
+    """P-13, LEAD-5: a coarser form, and the main record alone; as agreed is what is ticked."""
+    aysel.save("contact", email="main@poct.example", primary=True)
+    street = "addresses.street_address"
+    template = market.publish(required=[EMAIL], optional=[street])
+    shared = world.connect(aysel, market, template, optional=[street], duration="P90D")
+    asked = hers.get(narrowing(shared))
+    form = asked.page.form("agreement_sha256").fields
+    assert (form[f"coarsen.{street}"], form["instances.contact"]) == ([""], [""])
+
+    done = hers.submit(
+        asked,
+        "agreement_sha256",
+        **{f"coarsen.{street}": "city_only", "instances.contact": "primary"},
+    )
+
+    assert "You share less now" in hers.get(done.location).text
+    token = market.client.refresh(shared.refresh_token).json()["access_token"]
+    grant = market.get("/v1/grant", token).json()
+    assert grant["coarsenings"] == {street: "city_only"}
+    assert grant["instances"] == {"contact": {"which": "primary"}}
+    again = hers.get(narrowing(shared)).text
+    assert "coarsen." not in again
+    assert "instances.contact" not in again
+
+
 @pytest.mark.parametrize(
     "values",
-    [{"attributes": [PHONE, NAME]}, {"duration": "P365D"}, {"fetches_per_day": "288"}, {}],
-    ids=["more items", "longer", "more often", "nothing"],
+    [
+        {"attributes": [PHONE, NAME]},
+        {"duration": "P365D"},
+        {"fetches_per_day": "288"},
+        {"coarsen." + EMAIL: "x"},
+        {},
+    ],
+    ids=["more items", "longer", "more often", "another form", "nothing"],
 )
 def test_a_form_that_would_add_or_do_nothing_is_shown_again(hers, shared, values):
     """P-13"""

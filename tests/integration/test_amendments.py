@@ -13,7 +13,6 @@ from sqlalchemy import select, update
 from api import checking
 from api.oauth import sweeping
 from consent import amendments
-from consent.amendments import Reduction
 from consent.choices import Choice
 from consent.errors import NoticeChangedError
 from consent.formats import canonical, jws
@@ -31,6 +30,7 @@ from consent.models import (
     Receipt,
     Request,
 )
+from consent.narrowing import Reduction
 from pds import sweeping as vault_sweeping
 from pds.errors import ConflictError, DecryptionError, NotFoundError, ValidationFailedError
 from pds.models import CollectionKey, KeyWrap, VaultKey
@@ -126,7 +126,7 @@ def reduce(world, connected, *, optional=(NAME, PHONE), person=None, **choice):
         max(shown, key=lambda each: each.version).sha256, frozenset(optional), **choice
     )
     visitor = person.visitor
-    world.services.amendments.narrow(
+    world.services.narrowing.narrow(
         visitor.vault, visitor.open_vault, connected.agreement_id, reduction
     )
 
@@ -484,8 +484,13 @@ def test_a_person_takes_away_alone_what_is_optional(world, shop, wide):
         ({"optional": [NAME], "fetches_per_day": 100}, "fetches_per_day"),
         ({"optional": [NAME], "fetches_per_day": 288}, "fetches_per_day"),
         ({"optional": [NAME, PHONE]}, "attributes"),
+        ({"coarsenings": {NAME: ""}, "instances": {"contact": ""}}, "attributes"),
+        ({"coarsenings": {EMAIL: "domain_only"}}, f"coarsen.{EMAIL}"),
+        ({"coarsenings": {"tax.tin": "last_four"}}, "coarsen.tax.tin"),
+        ({"instances": {"contact": "all"}}, "instances.contact"),
+        ({"instances": {"contact": "chosen"}}, "instances.contact"),
+        ({"instances": {"profile": "primary"}}, "instances.profile"),
     ],
-    ids=["foreign", "required", "as long", "longer", "as often", "more often", "nothing"],
 )
 def test_narrowing_never_adds(world, wide, choice, field):
     """P-13: a tampered form decides nothing."""
@@ -494,6 +499,36 @@ def test_narrowing_never_adds(world, wide, choice, field):
 
     assert [issue.field for issue in refused.value.issues] == [field]
     assert one(world, Agreement).version == 1
+
+
+def test_a_coarser_form_and_the_main_record_alone_are_narrowings(world, aysel, shop):
+    """P-13, LEAD-5: the next version, the same grant; and no way back to the value itself."""
+    aysel.save("addresses", street_address="12 Sample Street", locality="Bakı", district="Nəsimi")
+    aysel.save("contact", email="main@example.com", primary=True)
+    street = "addresses.street_address"
+    connected = world.connect(
+        aysel, shop, shop.publish(required=[EMAIL], optional=[street]), optional=[street]
+    )
+    assert set(values(page(connected), "email")) == {"a@example.com", "main@example.com"}
+
+    reduce(
+        world,
+        connected,
+        optional=[street],
+        coarsenings={street: "city_only"},
+        instances={"contact": "primary"},
+    )
+
+    body = shop.get("/v1/records", fresh_token(connected)).json()
+    assert values(body, "email") == ["main@example.com"]
+    assert values(body, "street_address") == ["Bakı"]
+    grant = shop.get("/v1/grant", fresh_token(connected)).json()
+    assert grant["coarsenings"] == {street: "city_only"}
+    assert grant["instances"] == {"contact": {"which": "primary"}}
+    assert one(world, Agreement).version == 2
+    for more in ({"coarsenings": {street: "district_only"}}, {"instances": {"contact": "primary"}}):
+        with pytest.raises(ValidationFailedError):
+            reduce(world, connected, optional=[street], **more)
 
 
 def test_what_was_taken_away_cannot_be_had_back_without_a_request(world, wide):
@@ -512,9 +547,9 @@ def test_narrowing_is_of_ones_own_agreement_while_it_lives_as_it_was_seen(world,
         reduce(world, wide, optional=[], person=leyla)
     visitor = aysel.visitor
     stale = Reduction("0" * 64, frozenset())
-    amend = world.services.amendments
+    narrowing = world.services.narrowing
     with pytest.raises(NoticeChangedError):
-        amend.narrow(visitor.vault, visitor.open_vault, wide.agreement_id, stale)
+        narrowing.narrow(visitor.vault, visitor.open_vault, wide.agreement_id, stale)
     world.services.pauses.pause(visitor.vault, wide.agreement_id)
     reduce(world, wide, optional=[])
     assert (one(world, Agreement).state, one(world, Grant).state) == ("suspended", "paused")

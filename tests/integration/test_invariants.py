@@ -20,7 +20,6 @@ from api.oauth.invariants import ALL_INVARIANTS
 from api.oauth.models import Token
 from api.worker import Worker
 from consent import organisations
-from consent.amendments import Reduction
 from consent.formats import canonical
 from consent.formats.leaf import to_minute
 from consent.invariants.check import check, slices
@@ -46,6 +45,7 @@ from consent.models import (
     Receipt,
     Request,
 )
+from consent.narrowing import Reduction
 from consent.vocabulary import (
     Actor,
     EventName,
@@ -92,9 +92,9 @@ def _amended(world, clock, person, shop):
     world.connect(person, shop, template, optional=[PHONE])
     clock.move(seconds=2)
     world.connect(person, shop, template, optional=[PHONE])
-    visitor, amendments = person.visitor, world.services.amendments
-    seen = amendments.offer(visitor.vault, connected.agreement_id).before.sha256
-    amendments.narrow(
+    visitor, narrowing = person.visitor, world.services.narrowing
+    seen = narrowing.offer(visitor.vault, connected.agreement_id).before.sha256
+    narrowing.narrow(
         visitor.vault, visitor.open_vault, connected.agreement_id, Reduction(seen, frozenset())
     )
     clock.move(seconds=2)

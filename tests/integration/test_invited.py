@@ -12,12 +12,12 @@ from sqlalchemy import select, update
 from api import checking
 from api.oauth.authorization import AuthorizationPageError
 from consent import grants, organisations
-from consent.amendments import Reduction
 from consent.formats import canonical
 from consent.invitations import references
 from consent.invitations.holding import InvitationService
 from consent.invitations.models import Invitation, OpenedInvitation
 from consent.models import Agreement, AgreementVersion, ConsentEvent, Request
+from consent.narrowing import Reduction
 from consent.vocabulary import Standing
 from pds.crypto.secrets import TokenSecret, mint
 from pds.errors import ConflictError, DecryptionError, NotFoundError
@@ -309,9 +309,9 @@ def test_amending_narrowing_and_renewing_keep_the_number(scene, clock):
     clock.move(seconds=2)
     renewed = scene.connect(optional=[PHONE])
     kept = reference_of(renewed)
-    visitor, amendments = scene.aysel.visitor, scene.world.services.amendments
-    seen = amendments.offer(visitor.vault, connected.agreement_id).before.sha256
-    amendments.narrow(
+    visitor, narrowing = scene.aysel.visitor, scene.world.services.narrowing
+    seen = narrowing.offer(visitor.vault, connected.agreement_id).before.sha256
+    narrowing.narrow(
         visitor.vault, visitor.open_vault, connected.agreement_id, Reduction(seen, frozenset())
     )
 

@@ -27,9 +27,9 @@ from sqlalchemy import func, select
 
 from api.worker import sweep
 from consent import organisations
-from consent.amendments import Reduction
 from consent.lifecycle import MOVES, Act, follow
 from consent.models import Agreement, AgreementVersion, ConsentEvent, Event, Grant, Obligation
+from consent.narrowing import Reduction
 from consent.vocabulary import (
     Actor,
     InvalidationReason,
@@ -219,17 +219,17 @@ class GrantMachine(RuleBasedStateMachine):
     def narrow(self, one):
         """Take the optional item away; where there is none, nothing is changed (P-13)."""
         side, visitor = self.sides[one], self._unlocked
-        amendments = self.world.services.amendments
+        narrowing = self.world.services.narrowing
 
         def step(consent):
             agreement_id = consent.connected.agreement_id
-            seen = amendments.offer(visitor.vault, agreement_id).before.sha256
+            seen = narrowing.offer(visitor.vault, agreement_id).before.sha256
             reduction = Reduction(seen, frozenset())
             if not consent.has_name:
                 with pytest.raises(ValidationFailedError):
-                    amendments.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
+                    narrowing.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
                 return
-            amendments.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
+            narrowing.narrow(visitor.vault, visitor.open_vault, agreement_id, reduction)
             consent.has_name = False
             consent.version += 1
             self._end_tokens(side, consent)

@@ -18,11 +18,11 @@ from connector.pds.proofs import receipt_key
 from connector.state.schema import audit
 from connector.state.store import StateStore
 from connector.status import read_status
-from consent.amendments import Reduction
 from consent.formats.note import Signer
 from consent.log.entries import EventLog
 from consent.log.feed import number_feed
 from consent.models import Event, EventPayload, Grant, LogCheckpoint, LogPending
+from consent.narrowing import Reduction
 from pds.records import Draft
 from tests.integration.connector.conftest import SECRET, rules_of
 from tests.support.worlds import TickingClock, world_on
@@ -228,10 +228,10 @@ def test_what_a_person_takes_away_alone_leaves_the_crm_with_the_old_refresh_toke
     """P-13, ADR 0021: no obligation says so; the connector compares the terms."""
     connected = story.connect("contact.phone")
     story.run()
-    visitor, amendments = story.person.visitor, story.world.services.amendments
-    seen = amendments.offer(visitor.vault, connected.agreement_id).before.sha256
+    visitor, narrowing = story.person.visitor, story.world.services.narrowing
+    seen = narrowing.offer(visitor.vault, connected.agreement_id).before.sha256
 
-    amendments.narrow(
+    narrowing.narrow(
         visitor.vault, visitor.open_vault, connected.agreement_id, Reduction(seen, frozenset())
     )
     story.run()
