@@ -243,3 +243,9 @@ class SessionService:
 def _unlock_wrapper(selector: UUID, sign_in: UUID) -> Wrapper:
     # Bound to its `s`: a `u` row that is moved to another sign-in opens nothing.
     return Wrapper("unlock", selector, (sign_in.bytes,))
+
+
+def unlocks(session: Session, first: int, last: int) -> set[tuple[UUID, UUID]]:
+    """Return (selector, vault) of the unlocks in the buckets from `first` to `last`; for checks."""
+    query = select(Unlock.selector, Unlock.vault_id).where(Unlock.bucket.between(first, last))
+    return {(selector, vault_id) for selector, vault_id in session.execute(query)}

@@ -51,6 +51,17 @@ _ASKED_OTHERWISE = (
 )
 
 
+_UNTOLD = select(Request.id, Request.state).where(
+    within(Request.bucket),
+    Request.state.in_((RequestState.REFUSED, RequestState.DEFERRED)),
+    ~exists().where(
+        Receipt.bucket == Request.bucket,
+        Receipt.vault_id == Request.vault_id,
+        Receipt.request_id == Request.id,
+    ),
+)
+
+
 def is_settled_when_decided(scope: Scope) -> Iterator[Broken]:
     """A request has the instant of its decision if and only if it is decided or put aside.
 
@@ -67,3 +78,9 @@ def approved_when_agreed(scope: Scope) -> Iterator[Broken]:
     for agreement_id, request_id in scope.rows(_ASKED_OTHERWISE):
         detail = "its request is missing, of another vault, or not approved"
         yield broken(detail, agreement=agreement_id, request=request_id)
+
+
+def answer_has_its_receipt(scope: Scope) -> Iterator[Broken]:
+    """A request that was refused or put aside has a receipt of that (CM-5)."""
+    for request_id, state in scope.rows(_UNTOLD):
+        yield broken(f"it is {state} without a receipt", request=request_id)

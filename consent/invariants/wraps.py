@@ -14,7 +14,7 @@ from consent.grants import COLLECTION, INBOUND
 from consent.invariants.scope import Broken, Scope, broken, within
 from consent.models import AgreementVersion, Grant
 from consent.vocabulary import LIVE_GRANT_STATES, Action
-from pds import keys
+from pds import keys, sessions
 from pds.keys import HeldKey
 
 _NEEDS = {COLLECTION: Action.READ, INBOUND: Action.WRITE}
@@ -63,6 +63,16 @@ def grant_key_is_of_a_grant(scope: Scope) -> Iterator[Broken]:
     for held in keys.holders_of(scope.session, scope.first, scope.last, "grant"):
         if (held.wrapped_id, held.vault_id) not in known:
             yield _broken("there is no such grant in that vault", held)
+
+
+def unlock_is_there(scope: Scope) -> Iterator[Broken]:
+    """What an unlock's key holds is its vault's root key, while its row is there (P-15)."""
+    known = sessions.unlocks(scope.session, scope.first, scope.last)
+    for held in keys.held_by(scope.session, scope.first, scope.last, "unlock"):
+        if (held.by_id, held.vault_id) not in known:
+            yield _broken("there is no such unlock of that vault", held)
+        elif (held.wrapped_kind, held.wrapped_id) != ("vrk", str(held.vault_id)):
+            yield _broken("it is not that vault's root key", held)
 
 
 def _agreed(scope: Scope) -> dict[UUID, set[tuple[str, str]]]:

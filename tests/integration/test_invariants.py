@@ -433,6 +433,12 @@ BREAKS = [
     ("key-agreed", change(KeyWrap, held_by_grant("live"), wrapped_id="identity")),
     ("key-agreed", change(KeyWrap, held_by_grant("live"), wrapped_kind="inbound")),
     ("key-grant", copy(KeyWrap, grant_key_of("live", "vrk"), wrapped_id=other_text)),
+    ("key-unlock", copy(KeyWrap, lambda _story: [KeyWrap.by_kind == "unlock"], by_id=other)),
+    ("key-unlock", change(KeyWrap, lambda _story: [KeyWrap.by_kind == "unlock"], wrapped_kind="x")),
+    (
+        "request-receipt",
+        remove(Receipt, lambda story: [Receipt.request_id == story.refused]),
+    ),
     (
         "request-settled",
         change(Request, lambda story: [Request.id == story.refused], cools_until=None),

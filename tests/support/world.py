@@ -356,7 +356,11 @@ class World:
         callback = self.allow(person, opened, optional=optional, duration=duration, **chosen)
         answer = organisation.client.redeem(callback["code"], verifier)
         assert answer.status_code == 200, answer.text
-        body = answer.json()
+        return self.connected(person, organisation, template, answer.json())
+
+    @staticmethod
+    def connected(person, organisation, template, body):
+        """Return what a token answer says that was agreed."""
         granted = body["authorization_details"][0]
         return Connected(
             person,
