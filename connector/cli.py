@@ -94,6 +94,7 @@ def init(given: _Given, *, url: str | None, client_id: str | None, adapter: str)
 @click.option("--attributes", required=True, help="Required attributes, with commas.")
 @click.option("--optional", default="", help="Optional attributes, with commas.")
 @click.option("--duration", required=True, help="For how long, such as P30D.")
+@click.option("--invitation", default="", help="Id of the invitation that the person came by.")
 @click.option("--redirect-uri", help="Registered URI, where it is not the listener's own.")
 @click.option("--listen", default="127.0.0.1:8765", show_default=True, help="Loopback address.")
 @click.option("--wait", default="10m", show_default=True, help="How long to wait for the person.")
@@ -107,6 +108,7 @@ def connect(
     attributes: str,
     optional: str,
     duration: str,
+    invitation: str,
     redirect_uri: str | None,
     listen: str,
     wait: str,
@@ -118,7 +120,7 @@ def connect(
         raise click.BadParameter("write 127.0.0.1:PORT", param_hint="--listen")
     listener = authorization.RedirectListener(host, int(port))
     wanted = authorization.Wanted(
-        template, template_sha256, _names(attributes), _names(optional), duration
+        template, template_sha256, _names(attributes), _names(optional), duration, invitation
     )
     pending = authorization.push(
         instance.client, wanted, redirect_uri=redirect_uri or listener.redirect_uri

@@ -51,7 +51,7 @@ def demo(
         if script:
             _play(Story(seeded, connector, view, folder, say))
             return
-        stack.enter_context(shop.serving(connector, view, first + 1))
+        stack.enter_context(shop.serving(connector, view, seeded.issuer, first + 1))
         _print_sign_ins(seeded)
         click.echo(f"\nOrganisation  http://127.0.0.1:{first + 1}/   its shop and its CRM")
         click.echo("Ctrl-C ends it" + ("." if keep else " and leaves nothing behind."))

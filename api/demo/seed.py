@@ -161,6 +161,7 @@ def _organisation(
     key_file.touch(mode=0o600)
     key_file.write_text(json.dumps(private), "utf-8")
     redirect_uris = [f"http://127.0.0.1:{port + offset}/callback" for offset in (1, 2)]
+    start_page = f"http://127.0.0.1:{port + 1}/login"
     public = {name: text for name, text in private.items() if name != "d"}
     now = services.clock.now()
 
@@ -179,6 +180,7 @@ def _organisation(
             organisation_id=organisation_id,
             name=business.application,
             redirect_uris=redirect_uris,
+            initiate_login_uri=start_page,
             jwks={"keys": [public]},
             loopback=True,
             now=now,

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
+from uuid import UUID
 
-from flask import Flask, Response, redirect, render_template_string
+from flask import Flask, Response, abort, redirect, render_template_string, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api.demo.stage import Connector, CrmView
@@ -42,11 +43,11 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(connector: Connector, crm: CrmView, port: int) -> Iterator[None]:
+def serving(connector: Connector, crm: CrmView, issuer: str, port: int) -> Iterator[None]:
     """Serve the page, and keep the CRM in step every few seconds, until the block ends."""
     watching = connector.start("run", "--watch", "5s", "--progress", "plain")
     server = make_server(
-        "127.0.0.1", port, _app(connector, crm), threaded=True, request_handler=_Quiet
+        "127.0.0.1", port, _app(connector, crm, issuer), threaded=True, request_handler=_Quiet
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -58,7 +59,7 @@ def serving(connector: Connector, crm: CrmView, port: int) -> Iterator[None]:
         thread.join()
 
 
-def _app(connector: Connector, crm: CrmView) -> Flask:
+def _app(connector: Connector, crm: CrmView, issuer: str) -> Flask:
     app = Flask(__name__, static_folder=None)
     state: dict[str, Any] = {"last": "", "waiting": None}
 
@@ -73,11 +74,23 @@ def _app(connector: Connector, crm: CrmView) -> Flask:
 
     @app.post("/ask")
     def ask() -> Response:
+        return begin("")
+
+    # OpenID Connect Core 1.0 section 4: a login that the vault starts, by either method.
+    @app.route("/login", methods=["GET", "POST"])
+    def login() -> Response:
+        # Anybody can send a browser here: the issuer is compared, the vault checks the rest.
+        if request.values.get("iss") != issuer:
+            abort(400)
+        invitation = request.values.get("invitation", type=UUID)
+        return begin(str(invitation or ""))
+
+    def begin(invitation: str) -> Response:
         waiting: subprocess.Popen[str] | None = state["waiting"]
         if waiting is not None and waiting.poll() is None:
             waiting.terminate()
             waiting.wait()
-        url, state["waiting"] = connector.ask()
+        url, state["waiting"] = connector.ask(invitation)
         return redirect(url, 303)  # type: ignore[return-value]  # werkzeug's response, which Flask takes
 
     @app.post("/sync")

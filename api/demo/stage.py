@@ -154,8 +154,11 @@ class Connector:
             text=True,
         )
 
-    def ask(self) -> tuple[str, subprocess.Popen[str]]:
-        """Ask a person for a connection; returns the URL to open and the waiting process."""
+    def ask(self, invitation: str = "") -> tuple[str, subprocess.Popen[str]]:
+        """Ask a person for a connection; returns the URL to open and the waiting process.
+
+        `invitation` is the id of the one that they came by, if there is one.
+        """
         waiting = self.start(
             "connect",
             "--template",
@@ -172,6 +175,7 @@ class Connector:
             self.listen,
             "--redirect-uri",
             self.redirect_uri,
+            f"--invitation={invitation}",
         )
         line = waiting.stdout.readline().strip() if waiting.stdout else ""
         if not line.startswith("http"):

@@ -24,13 +24,17 @@ PAGE = b"<!doctype html><meta charset=utf-8><title>Done</title><p>You can close 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for; `template_sha256` is hex, `duration` is ISO 8601."""
+    """What is asked for; `template_sha256` is hex, `duration` is ISO 8601.
+
+    `invitation` is the id of the invitation that the person came by; empty: by none.
+    """
 
     template: str
     template_sha256: str
     attributes: Sequence[str]
     optional_attributes: Sequence[str]
     duration: str
+    invitation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ def push(client: PDSClient, wanted: Wanted, *, redirect_uri: str) -> PendingAuth
         "duration": wanted.duration,
         "locations": [f"{client.issuer}/v1"],
     }
+    if wanted.invitation:
+        details["invitation"] = wanted.invitation
     metadata = client.metadata()
     answer = client.form(
         metadata.par_endpoint,

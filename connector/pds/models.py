@@ -105,6 +105,8 @@ class Grant:
     usable: bool
     reason: str | None
     expires_at: datetime
+    # The organisation's own number for the person, if it invited them by one (CON-26).
+    reference: str | None = field(default=None, repr=False)
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -214,6 +216,7 @@ def grant_from(body: JSON) -> Grant:
         usable=usable,
         reason=reason if isinstance(reason, str) else None,
         expires_at=_instant(body, "expires_at"),
+        reference=optional_text(body, "reference"),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import organisations, templates
@@ -171,8 +171,14 @@ def sweep(session: Session, *, now: datetime, limit: int = BATCH) -> int:
                 closed_at=Invitation.expires_at,
             )
         )
+    # Whoever looks between two batches finds a holder of each one that still counts as opened.
+    is_live = exists().where(
+        Invitation.id == OpenedInvitation.invitation_id,
+        Invitation.state.in_(LIVE_INVITATION_STATES),
+    )
+    ran_out = (OpenedInvitation.expires_at <= now) & ~is_live
     return (
         len(ids)
-        + sweep_table(session, OpenedInvitation, OpenedInvitation.expires_at <= now, limit=limit)
+        + sweep_table(session, OpenedInvitation, ran_out, limit=limit)
         + sweep_table(session, Invitation, Invitation.closed_at <= now - KEPT_FOR, limit=limit)
     )

@@ -53,9 +53,13 @@ class Served:
     import_id: object
     notice: str
 
-    def ask(self, template=None):
+    def invite(self):
+        """Return an invitation that nobody has opened."""
+        return self.market.invite(self.template, "K-20431-0017")
+
+    def ask(self, template=None, **members):
         """Return a link as an organisation sends it."""
-        details = self.market.details(template or self.template)
+        details = self.market.details(template or self.template, **members)
         uri, _ = self.world.push(self.market, details)
         return self.market.client.authorization_url(uri)
 

@@ -46,11 +46,14 @@ PUBLIC = [
     "/docs/errors/consent-withdrawn",
     "/nowhere",
     "/oauth/authorize",
+    "/invitation/nothing",
 ]
 
 
 def pages_of(served):
     """Return the pages of someone who is signed in and has unlocked."""
+    held = served.invite()
+    served.world.go_on(served.aysel, held)
     return [
         "/vault",
         "/vault?q=aysel",
@@ -81,6 +84,9 @@ def pages_of(served):
         "/settings/letters",
         served.ask(),
         served.ask(served.sensitive),
+        served.invite()["url"],
+        held["url"],
+        served.ask(invitation=held["id"]),
     ]
 
 
@@ -105,7 +111,7 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
         viewport={"width": width, "height": 800}, color_scheme=colours, locale=language
     )
     problems = []
-    for path in PUBLIC:
+    for path in (*PUBLIC, served.invite()["url"]):
         look(page, problems, path)
     sign_in(page)
     if page.locator("html").get_attribute("lang") != language:

@@ -6,6 +6,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from api import security
 from tests.browser.conftest import CARDS, sign_in
+from tests.support.world import PASSPHRASE
 
 ELSEWHERE = "https://client.example/**"
 
@@ -50,6 +51,27 @@ def test_refusing_takes_no_other_choice_and_leads_back_to_the_client(served, ope
     page.wait_for_url(ELSEWHERE)
 
     assert "error=access_denied" in asked[0]
+
+
+def test_going_on_with_an_invitation_leads_to_the_organisations_page(served, open_page):
+    """UI-6, TAK-51: its address is a secret, and no other site gets it."""
+    page = open_page(locale="en")
+    sent = []
+    page.on("request", lambda request: sent.append(request))  # noqa: PLW0108 - Playwright takes no builtin
+    stand_in_for_the_client(page)
+    invited = served.invite()
+    page.goto(invited["url"])
+    page.click('a:has-text("Sign in and go on")')
+    page.fill("#login", "aysel")
+    page.fill("#passphrase", PASSPHRASE)
+    page.click("main button")
+    page.click('button:has-text("Go on")')
+    page.wait_for_url(ELSEWHERE)
+
+    assert f"invitation={invited['id']}" in page.url
+    outside = [each for each in sent if not each.url.startswith(served.url)]
+    assert outside
+    assert all("referer" not in each.all_headers() for each in outside)
 
 
 def test_without_its_exception_the_policy_would_stop_the_way_back(served, chromium, monkeypatch):

@@ -13,7 +13,7 @@ from api import checking
 from api.oauth.authorization import AuthorizationPageError
 from consent import grants, organisations
 from consent.formats import canonical
-from consent.invitations import references
+from consent.invitations import links, references
 from consent.invitations.holding import InvitationService
 from consent.invitations.models import Invitation, OpenedInvitation
 from consent.models import Agreement, AgreementVersion, ConsentEvent, Request
@@ -163,6 +163,23 @@ def test_an_invitation_that_ran_out_opens_nothing(scene, clock):
             scene.world.go_on(scene.aysel, each)
 
 
+def test_the_sweep_goes_batch_by_batch_and_leaves_no_invitation_half_closed(scene, clock):
+    for _ in range(3):
+        scene.opened(valid_for="P1D")
+    clock.move(days=1)
+
+    def turn(session):
+        return links.sweep(session, now=clock.now(), limit=2)
+
+    left = []
+    while scene.world.services.uow.write(turn):
+        left.append(len(scene.rows(OpenedInvitation)))
+        assert list(checking.violations(scene.world.services.uow)) == []
+
+    assert left == [1, 0]
+    assert {row.state for row in scene.rows(Invitation)} == {"expired"}
+
+
 def test_one_that_was_withdrawn_opens_nothing_and_its_number_is_gone(scene):
     invited, opened = scene.invite(), scene.opened()
     for each in (invited, opened):
@@ -179,13 +196,18 @@ def test_one_that_was_withdrawn_opens_nothing_and_its_number_is_gone(scene):
     assert scene.rows(OpenedInvitation) == []
 
 
-def test_the_link_of_a_suspended_organisation_rests(scene):
-    invited = scene.invite()
+def test_the_link_of_a_suspended_organisation_rests(scene, monkeypatch):
+    invited, invitations = scene.invite(), scene.world.services.invitations
+    seen = invitations.look(secret_of(invited), None, None)
     write = scene.world.services.uow.write
     write(lambda session: organisations.set_standing(session, scene.shop.id, Standing.SUSPENDED))
 
     with pytest.raises(NotFoundError):
-        scene.world.go_on(scene.aysel, invited)
+        invitations.look(secret_of(invited), None, None)
+    with monkeypatch.context() as as_it_was_seen_before:
+        as_it_was_seen_before.setattr(InvitationService, "look", lambda *_arguments: seen)
+        with pytest.raises(NotFoundError):
+            scene.world.go_on(scene.aysel, invited)
 
     write(lambda session: organisations.set_standing(session, scene.shop.id, Standing.GOOD))
     assert scene.world.go_on(scene.aysel, invited).reference == REFERENCE

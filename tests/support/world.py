@@ -253,7 +253,7 @@ class World:
         person.sign_in()
         return person
 
-    def organisation(self, name="Xəzər Market"):
+    def organisation(self, name="Xəzər Market", *, redirect_uri=CALLBACK, start_page=START_PAGE):
         """Approve an organisation with one client."""
         signing = new_key("Ed25519", kid=f"sign-{random_uuid().hex[:6]}")
         private = Ed25519PrivateKey.from_private_bytes(signing.private_key.private_bytes_raw())
@@ -273,8 +273,8 @@ class World:
                 session,
                 organisation_id=organisation_id,
                 name=f"{name} app",
-                redirect_uris=[CALLBACK],
-                initiate_login_uri=START_PAGE,
+                redirect_uris=[redirect_uri],
+                initiate_login_uri=start_page,
                 jwks={"keys": [signing.as_dict(private=False)]},
                 loopback=True,
                 now=now,
