@@ -605,13 +605,14 @@ class GrantMachine(RuleBasedStateMachine):
         self._count("wait")
         self.clock.move(**step)
 
-    @step(unlocks=st.booleans())
-    def work(self, unlocks):
+    @step(times=2, unlocks=st.booleans(), days=st.sampled_from((0, 0, 1, 31)))
+    def work(self, unlocks, days):
         """Do what the worker does: end what is over or excluded, sweep what ran out.
 
-        And sign in afresh, or not: keys rotate where a consent ended.
+        It may have been away for days. Who signs in afresh after it has keys rotated.
         """
         self._count("work")
+        self.clock.move(days=days)
         services, now = self.world.services, self.clock.now()
 
         def job(session):
