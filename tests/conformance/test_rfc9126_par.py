@@ -1,5 +1,8 @@
 """RFC 9126: pushed authorization requests."""
 
+from urllib.parse import urlencode
+
+import httpx
 import pytest
 
 from tests.support.oauth_client import ASSERTION_TYPE, OMIT, Callback, pkce_pair
@@ -247,6 +250,27 @@ def test_a_large_body_is_413_par_p11(world):
 
     assert answer.status_code == 413
     assert answer.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_000, 201), (70_000, 413)])
+def test_a_body_that_does_not_say_its_length_is_limited_too_par_p11(world, size, status):
+    """As a server gives it that reads chunks: werkzeug would cut it at the limit and go on."""
+
+    def app(environ, start_response):
+        return world.app({**environ, "wsgi.input_terminated": True}, start_response)
+
+    client = world.client
+    form = {"client_assertion": client.assertion(), "client_assertion_type": ASSERTION_TYPE}
+    form |= client.request_parameters(CHALLENGE, padding="x" * size)
+    with httpx.Client(transport=httpx.WSGITransport(app=app)) as http:
+        answer = http.post(
+            f"{ISSUER}/par",
+            content=iter([urlencode(form).encode()]),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    assert "Content-Length" not in answer.request.headers
+    assert answer.status_code == status
 
 
 def test_a_long_state_survives_unchanged_fapi_a14_oidf_7(world):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.interop import programs
-from tests.interop.servers import ALGORITHMS, Control, Ours
-from tests.support.oauth_client import new_key, public_jwks
+from tests.interop.servers import ALGORITHMS, RAW_KEY, Control, Ours, register
+from tests.support.oauth_client import Client, new_key, public_jwks
 from tests.support.serving import free_port, served_world
 from tests.support.world import CALLBACK
 
@@ -17,7 +18,7 @@ def keys():
     return {name: new_key(algorithm, kid=name) for name, algorithm in ALGORITHMS.items()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live(stores, tmp_path_factory):
     """Give a world whose issuer is our server, in processes of its own, over HTTP."""
     log = tmp_path_factory.mktemp("ours") / "server.log"
@@ -26,7 +27,7 @@ def live(stores, tmp_path_factory):
         yield world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def aysel(live):
     """Give a person with something to share."""
     aysel = live.person()
@@ -34,13 +35,33 @@ def aysel(live):
     return aysel
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def shop(live):
+    """Give an organisation, whose templates are asked for."""
+    return live.organisation()
+
+
+@pytest.fixture(scope="session")
+def http():
+    """Give connections to the server."""
+    with httpx.Client(timeout=30) as http:
+        yield http
+
+
+@pytest.fixture(scope="session")
+def client(live, shop, http):
+    """Give a client of the organisation that speaks HTTP; its key could sign RS256 as well."""
+    client_id = register(live, shop.id, "Raw", RAW_KEY)
+    return Client.of_metadata(http, client_id, live.issuer, RAW_KEY)
+
+
+@pytest.fixture(scope="session")
 def ours(live, aysel, keys):
     """Give our server."""
     return Ours(live, aysel, keys)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def control(keys, tmp_path_factory):
     """Give the control, which serves."""
     issuer = f"http://127.0.0.1:{free_port()}"

@@ -12,13 +12,15 @@ from urllib.parse import urljoin
 import httpx
 
 from api.oauth import clients
-from tests.support.oauth_client import agreement_details, public_jwks
+from tests.support.oauth_client import agreement_details, new_key, public_jwks
 from tests.support.web_browser import WebBrowser
 from tests.support.world import CALLBACK
 
 EMAIL = "contact.email"
 # What each foreign client signs with.
 ALGORITHMS = {"openid-client": "ES256", "requests-oauth2client": "PS256"}
+# Of the client that sends what it likes; it would do for RS256 as well.
+RAW_KEY = new_key("PS256", kid="raw")
 
 
 def order(issuer, client_id, name, key, **members):
@@ -32,6 +34,23 @@ def order(issuer, client_id, name, key, **members):
     }
 
 
+def register(world, organisation_id, name, key):
+    """Register a client of an organisation; returns its id."""
+
+    def job(session):
+        return clients.create(
+            session,
+            organisation_id=organisation_id,
+            name=name,
+            redirect_uris=[CALLBACK],
+            jwks=public_jwks(key),
+            loopback=True,
+            now=world.services.clock.now(),
+        )
+
+    return str(world.services.uow.write(job))
+
+
 @dataclass
 class Ours:
     """The server of this project."""
@@ -43,19 +62,7 @@ class Ours:
     def order(self, name):
         """Approve an organisation whose client is a program of other people."""
         shop, key = self.world.organisation(), self.keys[name]
-
-        def job(session):
-            return clients.create(
-                session,
-                organisation_id=shop.id,
-                name=name,
-                redirect_uris=[CALLBACK],
-                jwks=public_jwks(key),
-                loopback=True,
-                now=self.world.services.clock.now(),
-            )
-
-        client_id = str(self.world.services.uow.write(job))
+        client_id = register(self.world, shop.id, name, key)
         details = shop.details(shop.publish(required=[EMAIL]))
         return order(
             self.world.issuer,
