@@ -14,6 +14,7 @@ from api.resources import (
     audit,
     authentication,
     documentation,
+    grant_management,
     grants,
     health,
     invitations,
@@ -68,6 +69,7 @@ def create_app(services: Wiring) -> Flask:
         api.register_blueprint(blueprint)
     for plain in (
         oauth.blueprint,
+        grant_management.blueprint,
         documentation.blueprint,
         health.blueprint,
         audit.blueprint,

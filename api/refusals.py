@@ -16,6 +16,7 @@ from consent.log.refusals import RefusalKind, Refusals
 WRITE_SECONDS = 60.0
 _UNAUTHENTICATED = 401
 _MALFORMED = 400
+_GRANTS = "/oauth/grants/"  # a resource, though it is the authorization server's
 
 
 _logger = logging.getLogger(__name__)
@@ -56,10 +57,10 @@ def _count(response: Response) -> Response:
 def _kind(response: Response) -> RefusalKind | None:
     if response.status_code not in {_MALFORMED, _UNAUTHENTICATED}:
         return None
-    if request.path.startswith("/oauth/"):
+    if request.path.startswith("/oauth/") and not request.path.startswith(_GRANTS):
         answer = response.get_json(silent=True)
         is_client = isinstance(answer, dict) and answer.get("error") == "invalid_client"
         return RefusalKind.CLIENT if is_client else RefusalKind.GRANT
-    if response.status_code == _UNAUTHENTICATED and request.path.startswith("/v1/"):
+    if response.status_code == _UNAUTHENTICATED and request.path.startswith(("/v1/", _GRANTS)):
         return RefusalKind.TOKEN
     return None

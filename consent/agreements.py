@@ -97,6 +97,7 @@ class AgreementService:
 
         Raises:
             ConflictError: the request was decided already.
+            GrantGoneError: it is to be merged into a grant that is not theirs, or has ended.
         """
         now = self.clock.now()
         request_id = self.ids.new(vault.bucket)
@@ -131,13 +132,13 @@ class AgreementService:
         return self.store.write(job)
 
     def in_force(self, vault: VaultRef, open_vault: OpenVault, ask: Ask) -> Terms | None:
-        """Return the terms that a decision on an ask would amend; None: it makes new ones.
+        """Return the terms that a decision on an ask would change; None: it makes new ones.
 
         Raises:
             DecryptionError: the agreement's rows are not those of its sealed terms (P-9).
         """
         with self.store.read() as session:
-            before = amendments.find(session, vault, ask, now=self.clock.now())
+            before = amendments.standing(session, vault, ask, now=self.clock.now())
         return before.terms(open_vault) if before else None
 
     def cooling(self, vault: VaultRef, ask: Ask) -> datetime | None:
@@ -176,13 +177,15 @@ class AgreementService:
         Raises:
             NoticeChangedError: what was shown no longer holds; nothing was decided.
             ConflictError: the request was decided already.
+            GrantGoneError: what it was to be merged into has ended.
             ValidationFailedError: the choice is outside what was offered.
         """
         # Not before it was shown, even where a clock was set back meanwhile.
         now = max(self.clock.now(), request.seen_at)
         with self.store.read() as session:
-            before = amendments.find(session, vault, ask, now=now)
-        decision = self._decision(vault, open_vault, ask, choice, before, now)
+            standing = amendments.find(session, vault, ask, now=now)
+        before = None if ask.starts_anew else standing
+        decision = self._decision(vault, open_vault, ask, choice, standing, now)
         draft, keys = decision.draft, decision.draft.keys
         narrows = before is not None and amendments.narrows(before.terms(open_vault), draft.terms)
         binding = TokenBinding(
@@ -199,14 +202,14 @@ class AgreementService:
             # Read again under its locks (P-6): if it ended or changed, so did the notice.
             present = amendments.find(session, vault, ask, now=now, lock=True)
             self._recheck(session, ask, choice, present)
-            if present != before:
+            if present != standing:
                 raise NoticeChangedError
-            if present is None:
+            if before is None:
                 grant = self.conclusions.conclude(session, vault, fresh, request, decision, now=now)
             else:
                 deed = Deed(act=decision.act, actor=Actor.INDIVIDUAL, at=now, private=draft.private)
                 grant = self.amendments.apply(
-                    session, present, draft, deed, fresh, narrows=narrows, request_id=request.id
+                    session, before, draft, deed, fresh, narrows=narrows, request_id=request.id
                 )
             _spend(session, vault, ask, InvitationState.USED, now)
             open_vault.keys.store(session, [wrap], now=now)
@@ -330,14 +333,15 @@ class AgreementService:
         open_vault: OpenVault,
         ask: Ask,
         choice: Choice,
-        before: InForce | None,
+        standing: InForce | None,
         now: datetime,
     ) -> Decision:
         agreed = choices.agree(ask, choice)
         with self.store.read() as session:
-            notice = _notice(session, ask, before, choice.locale)
+            notice = _notice(session, ask, standing, choice.locale)
             _refuse_strangers(session, vault, agreed)
-            invitation, reference = _reference(session, vault, open_vault, ask, before)
+            invitation, reference = _reference(session, vault, open_vault, ask, standing)
+        before = None if ask.starts_anew else standing
         # Whole seconds: that is what documents say, and rows must not say more.
         starts_at = now.replace(microsecond=0)
         expires_at = starts_at + durations.parse(agreed.duration)

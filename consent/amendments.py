@@ -24,6 +24,7 @@ from consent.acts import ActService, AgreementText, Deed, lock_agreement
 from consent.asks import Ask
 from consent.differences import Weight
 from consent.drafts import Draft
+from consent.errors import GrantGoneError
 from consent.formats import canonical
 from consent.grants import GrantKeys
 from consent.lifecycle import Act
@@ -142,11 +143,24 @@ class AmendmentService:
 def find(
     session: Session, vault: VaultRef, ask: Ask, *, now: datetime, lock: bool = False
 ) -> InForce | None:
-    """Return the agreement that a decision on an ask amends; None: it makes a new one.
+    """Return the agreement that stands where an ask would have one; None: none does.
 
     That is the live one of the same connection, if it is the same client's: what a grant wraps is
-    bound to its client (P-12, P-29).
+    bound to its client (P-12, P-29). A decision amends it, unless the ask starts anew.
+
+    Raises:
+        GrantGoneError: the ask is to be merged into another grant than that one's.
     """
+    found = standing(session, vault, ask, now=now, lock=lock)
+    if ask.merges is not None and (found is None or found.grant_id != ask.merges):
+        raise GrantGoneError
+    return found
+
+
+def standing(
+    session: Session, vault: VaultRef, ask: Ask, *, now: datetime, lock: bool = False
+) -> InForce | None:
+    """As `find`, whichever grant the ask is to be merged into."""
     query = select(Connection.agreement_id).where(
         Connection.bucket == vault.bucket,
         Connection.vault_id == vault.id,
@@ -181,6 +195,7 @@ def describe(session: Session, before: InForce | None, ask: Ask) -> dict[str, An
         "version": before.version,
         "sha256": before.sha256,
         "state": before.state.value,
+        "is_replaced": ask.starts_anew,
         "template_version": template["version"],
         "actions": list(document["actions"]),
         "attributes": shared,

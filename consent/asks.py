@@ -22,3 +22,5 @@ class Ask:
     duration: str
     invitation: UUID | None = None  # by which it was asked; None: by none
     flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to
+    merges: UUID | None = None  # the grant that it must amend; None: whichever stands, or none
+    starts_anew: bool = False  # a fresh grant, in the place of one that stands

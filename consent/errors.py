@@ -31,6 +31,12 @@ class AskRefusedError(ConsentError):
         self.detail = detail
 
 
+class GrantGoneError(ConsentError):
+    """The grant that a request is to be merged into is not this person's, or has ended."""
+
+    code = "grant-gone"
+
+
 class NoticeChangedError(ConsentError):
     """What was shown is no longer what holds: the page is to be shown again (P-28)."""
 

@@ -12,7 +12,7 @@ never promotes (P-27).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -102,6 +102,30 @@ def check(
     return replace(ask, flags=_flags(ask, now.date()))
 
 
+def merged(
+    details: Mapping[str, Any], agreed: Mapping[str, Any], template: Template
+) -> dict[str, Any]:
+    """Return a detail that asks for what is agreed as well: a merge takes nothing away.
+
+    Args:
+        details: of the request, checked.
+        agreed: the text of the agreement in force.
+        template: the version that the request names; what it no longer has is not asked for.
+    """
+    shared = agreed["attributes"]
+    optional = details.get("optional_attributes", [])
+    return {
+        **details,
+        "actions": _united(details["actions"], agreed["actions"], template.document["actions"]),
+        "attributes": _united(details["attributes"], shared, template.required),
+        "optional_attributes": _united(optional, shared, template.optional),
+    }
+
+
+def _united(asked: list[str], agreed: list[str], offered: Collection[str]) -> list[str]:
+    return [*asked, *(name for name in agreed if name in offered and name not in asked)]
+
+
 def note_seen(
     session: Session,
     ask: Ask,
@@ -126,7 +150,7 @@ def note_seen(
         )
     ).one_or_none()
     if found is not None:
-        return _opened_again(session, found)
+        return _opened_again(session, found, dict(details))
     values: dict[str, Any] = {
         "bucket": bucket,
         "id": request_id,
@@ -144,11 +168,16 @@ def note_seen(
     return Request(**values)
 
 
-def _opened_again(session: Session, request: Request) -> Request:
-    """Return a request that is open, or that was put aside and is open from now on."""
-    if request.state == RequestState.SEEN:
+def _opened_again(session: Session, request: Request, asked: dict[str, Any]) -> Request:
+    """Return a request that is open, or that was put aside and is open from now on.
+
+    What it asks for may have changed, if it is to be merged with what was agreed meanwhile.
+    """
+    state = RequestState(request.state)
+    if state is RequestState.SEEN and request.asked == asked:
         return request
-    state = follow(MOVES[Act.SHOW].request, RequestState(request.state))
+    if state is not RequestState.SEEN:
+        state = follow(MOVES[Act.SHOW].request, state)
     reopened = session.scalars(
         update(Request)
         .where(
@@ -156,7 +185,7 @@ def _opened_again(session: Session, request: Request) -> Request:
             Request.id == request.id,
             Request.state == request.state,
         )
-        .values(state=state.value, decided_at=None)
+        .values(state=state.value, decided_at=None, asked=asked)
         .returning(Request)
         .execution_options(populate_existing=True)
     ).one_or_none()

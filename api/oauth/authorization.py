@@ -21,6 +21,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from api.oauth.ext.grant_management import InvalidGrantIDError
 from api.oauth.ext.grants import AuthorizationCodeGrant
 from api.oauth.server import AuthorizationService
 from consent.agreements import AgreementService
@@ -87,9 +88,8 @@ class Authorization:
             reference = server.pushed_reference(client_id, request_uri)
             grant = server.get_consent_grant(reference, end_user=None)
             request = grant.request
-            details = request.authorization_details[0]
             redirect_uri = str(request.payload.redirect_uri)
-            ask = server.ask_of(request.client, redirect_uri, details)
+            ask, details = server.ask_of(request, redirect_uri)
         except AskRefusedError as error:
             raise AuthorizationPageError("request_changed") from error
         except OAuth2Error as error:
@@ -179,6 +179,14 @@ class Authorization:
             also=lambda session: self.service.pushed.spend(session, pending.pushed_id),
         )
         return self._location(pending, None)
+
+    def refuse_grant(self, pending: Pending) -> str:
+        """Return the URL that tells the client that the grant it names is not this person's."""
+        error = InvalidGrantIDError(
+            redirect_uri=pending.redirect_uri, state=pending.payload.get("state")
+        )
+        answer = self.service.server.handle_error_response(None, error)
+        return str(answer.headers["Location"])
 
     def defer(self, pending: Pending, visitor: Visitor, request: Request, choice: Choice) -> str:
         """Put the request aside; returns the URL that leads back to the client.

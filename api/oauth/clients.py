@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from api.oauth.ext.clients import ConfidentialClient, jwks_fault
+from api.oauth.ext.grant_management import QUERY_SCOPE, REVOKE_SCOPE
 from api.oauth.ext.redirects import LOGIN_PARAMETERS, redirect_uri_fault
 from api.oauth.models import Client
 from consent.models import Organisation
@@ -22,7 +23,8 @@ from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.ids import random_uuid
 
 # What an organisation may do with a token of its own: everything, or answer for what it owes.
-SCOPES = ("organisation", "obligations")
+RESOURCE_SCOPES = ("organisation", "obligations")
+SCOPES = (*RESOURCE_SCOPES, QUERY_SCOPE, REVOKE_SCOPE)
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
 _KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
 

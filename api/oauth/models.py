@@ -63,6 +63,7 @@ class Token(Base):
     redirect_uri: Mapped[str | None] = mapped_column(String(2000))  # codes only
     code_challenge: Mapped[str | None] = mapped_column(String(43))  # codes only
     consumed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # codes: when redeemed
+    merges: Mapped[bool] = mapped_column(default=False)  # codes: of a merge into their grant
 
 
 class Replay(Base):

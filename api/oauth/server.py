@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from authlib.oauth2.rfc6749 import OAuth2Request
 
 from api.oauth import clients
+from api.oauth.asking import Asking
 from api.oauth.ext.clients import ConfidentialClient
 from api.oauth.ext.dpop_rfc9449 import ProofVerifier
+from api.oauth.ext.grant_management import GrantManagement
 from api.oauth.ext.grants import (
     AuthorizationCodeGrant,
     CodeRecord,
@@ -19,7 +20,6 @@ from api.oauth.ext.grants import (
     RefreshTokenGrant,
 )
 from api.oauth.ext.introspection_rfc7662 import IntrospectedToken, IntrospectionEndpoint
-from api.oauth.ext.par_rfc9126 import InvalidRequestURIError
 from api.oauth.ext.rar_rfc9396 import (
     InvalidAuthorizationDetailsError,
     RichAuthorizationRequests,
@@ -31,7 +31,6 @@ from api.oauth.tokens import Found, TokenService
 from consent import requests
 from consent.asks import Ask
 from consent.errors import AskRefusedError
-from consent.requests import Asker
 from pds.clock import Clock
 from pds.ids import IdFactory
 from pds.settings import Settings
@@ -42,7 +41,7 @@ class Server(FAPIAuthorizationServer):
     """The protocol, with a way from its grants and endpoints to our services."""
 
     tokens: TokenService
-    ask_of: Callable[[ConfidentialClient, str, Mapping[str, Any]], Ask]
+    ask_of: Callable[[OAuth2Request, str], tuple[Ask, Mapping[str, Any]]]
 
 
 class CodeGrant(AuthorizationCodeGrant):
@@ -53,11 +52,10 @@ class CodeGrant(AuthorizationCodeGrant):
     def validate_consent_request(self) -> str:
         """Check what is asked against its template, at the push and again at the page."""
         redirect_uri: str = super().validate_consent_request()
-        asked = self.request.authorization_details
-        if len(asked) != 1:
+        if len(self.request.authorization_details) != 1:
             raise InvalidAuthorizationDetailsError("exactly one agreement is asked for")
         try:
-            self.server.ask_of(self.request.client, redirect_uri, asked[0])
+            self.server.ask_of(self.request, redirect_uri)
         except AskRefusedError as error:
             raise InvalidAuthorizationDetailsError(error.detail) from error
         return redirect_uri
@@ -128,17 +126,7 @@ def build(
         with store.read() as session:
             return clients.find(session, client_id)
 
-    def ask_of(client: ConfidentialClient, redirect_uri: str, details: Mapping[str, Any]) -> Ask:
-        resource = f"{settings.server.issuer}/v1"
-        with store.read() as session:
-            return requests.check(
-                session,
-                asker_of(client, redirect_uri),
-                details,
-                resource=resource,
-                now=clock.now(),
-            )
-
+    asking = Asking(store, ids, clock, resource=f"{settings.server.issuer}/v1")
     server = Server(
         ServerConfig(
             issuer=settings.server.issuer,
@@ -154,20 +142,12 @@ def build(
         now=lambda: int(clock.now().timestamp()),
         verifier=proofs,
     )
-    server.tokens, server.ask_of = tokens, ask_of
+    server.tokens, server.ask_of = tokens, asking.ask
     # `CodeGrant` checks the members against the template, so the shape is not checked twice.
     details = RichAuthorizationRequests({requests.TYPE: lambda _detail: None})
-    server.register_code_grant(CodeGrant, details)
+    server.register_code_grant(CodeGrant, details, GrantManagement(asking.owns_grant))
     server.register_refresh_grant(RefreshGrant, details)
     server.register_client_credentials_grant()
     server.register_endpoint(Revocation)
     server.register_endpoint(Introspection)
     return AuthorizationService(store, settings, tokens, pushed, proofs, server)
-
-
-def asker_of(client: ConfidentialClient, redirect_uri: str) -> Asker:
-    """Return a client as the consent domain knows it."""
-    record = client.handle
-    if not isinstance(record, clients.ClientRecord):
-        raise InvalidRequestURIError
-    return Asker(UUID(client.client_id), record.name, record.organisation_id, redirect_uri)

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from api.oauth.clients import ClientRecord
 from api.oauth.ext.clients import ConfidentialClient
+from api.oauth.ext.grant_management import MERGE
 from api.oauth.ext.grants import CodeRecord, RefreshRecord, TokenRequest
 from api.oauth.ext.introspection_rfc7662 import IntrospectedToken
 from api.oauth.models import Token
@@ -100,6 +101,7 @@ class TokenService:
             expires_at=expires_at,
             redirect_uri=payload["redirect_uri"],
             code_challenge=payload["code_challenge"],
+            merges=payload.get("grant_management_action") == MERGE,
         )
 
     def find(self, text: str, *kinds: TokenKind) -> Found | None:
@@ -285,6 +287,9 @@ class TokenService:
                 jkt=request.dpop_jkt,
                 expires_at=expires_at,
             )
+            if found.row.merges:
+                # Now, not with the approval: a code that is lost must lose nothing (GM-M5).
+                self._end(session, locked, self._selectors(session, locked, "rt"))
             if refresh is not None:
                 self._insert(
                     session,
@@ -431,6 +436,7 @@ class TokenService:
         scope: str = "",
         redirect_uri: str | None = None,
         code_challenge: str | None = None,
+        merges: bool = False,
     ) -> None:
         session.execute(
             insert(Token).values(
@@ -446,5 +452,6 @@ class TokenService:
                 expires_at=expires_at,
                 redirect_uri=redirect_uri,
                 code_challenge=code_challenge,
+                merges=merges,
             )
         )

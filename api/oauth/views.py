@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from api.oauth.authorization import authorization
-from api.oauth.clients import SCOPES
-from api.oauth.ext import metadata_rfc8414, protected_resource_rfc9728
+from api.oauth.clients import RESOURCE_SCOPES, SCOPES
+from api.oauth.ext import grant_management, metadata_rfc8414, protected_resource_rfc9728
 from api.oauth.ext.par_rfc9126 import PushedAuthorizationEndpoint
 from api.oauth.server import AuthorizationService
 from consent.requests import TYPE as DETAILS_TYPE
@@ -60,7 +60,7 @@ def resource_metadata() -> Response:
     document = protected_resource_rfc9728.metadata(
         resource=f"{issuer}/v1",
         authorization_servers=[issuer],
-        scopes=SCOPES,
+        scopes=RESOURCE_SCOPES,
         details_types=[DETAILS_TYPE],
         documentation=f"{issuer}/docs",
     )
@@ -76,12 +76,14 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         pushed_authorization_request=f"{issuer}/oauth/par",
         revocation=f"{issuer}/oauth/revoke",
         introspection=f"{issuer}/oauth/introspect",
+        grant_management=f"{issuer}/oauth/grants",
     )
     return metadata_rfc8414.metadata(
         issuer,
         endpoints,
         scopes=SCOPES,
         details_types=[DETAILS_TYPE],
+        grant_management_actions=grant_management.ACTIONS,
         ui_locales=["az", "en"],
         documentation=f"{issuer}/docs",
     )

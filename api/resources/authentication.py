@@ -90,6 +90,20 @@ def organisation_token(*, owes: bool = False) -> ClientRecord:
         OAuth2Error: there is no token, it is not alive, its key is not proved, or it is a
             person's grant token.
     """
+    return _client_token("organisation", "obligations" if owes else None)
+
+
+def grant_management_token(scope: str) -> ClientRecord:
+    """Return the client of a token for the Grant Management API, and use up its proof.
+
+    Raises:
+        OAuth2Error: as `organisation_token`, or the token has another scope (GM-M7).
+    """
+    return _client_token(scope)
+
+
+def _client_token(scope: str, owing: str | None = None) -> ClientRecord:
+    """Return the client of a token with a scope; with `owing`, whatever its standing."""
     secret, proof = _token_and_proof()
     services = wiring()
     tokens = authorization().service.tokens
@@ -98,8 +112,8 @@ def organisation_token(*, owes: bool = False) -> ClientRecord:
         raise InvalidTokenError("the token is unknown, expired or revoked")
     _require_key(found.row.jkt, proof)
     scopes = found.row.scope.split()
-    answers = owes and "obligations" in scopes
-    if found.grant is not None or not (answers or "organisation" in scopes):
+    answers = owing in scopes
+    if found.grant is not None or not (answers or scope in scopes):
         raise InsufficientScopeError("a token of client credentials is needed")
     client_id: UUID = found.row.client_id
 

@@ -29,6 +29,7 @@ class Comparison:
     """
 
     version: int
+    is_replaced: bool
     is_paused: bool
     shared: list[str]
     stays: list[str]
@@ -54,6 +55,7 @@ def compare(notice: Mapping[str, Any], locale: str) -> Comparison | None:
 
     return Comparison(
         version=amends["version"],
+        is_replaced=amends.get("is_replaced", False),
         is_paused=amends["state"] == AgreementState.SUSPENDED,
         shared=named(shared, forms),
         stays=named((name for name in shared if name not in amends["dropped"]), forms),

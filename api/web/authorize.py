@@ -36,7 +36,7 @@ from api.web.pages import Problem
 from api.wiring import wiring
 from consent import connections
 from consent.choices import Choice
-from consent.errors import NoticeChangedError
+from consent.errors import GrantGoneError, NoticeChangedError
 from consent.models import Request
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
 from pds.sessions import Visitor
@@ -84,8 +84,8 @@ def decide(visitor: Visitor) -> ResponseReturnValue:
         return _decide(pending, visitor, seen, decision, choice)
     except AuthorizationPageError as error:
         return _error_page(error.code)
-    except ConflictError:
-        return _error_page("decided")
+    except (ConflictError, GrantGoneError) as error:
+        return _not_any_more(pending, error)
 
 
 def _decide(
@@ -148,8 +148,14 @@ def _seen(pending: Pending, visitor: Visitor) -> tuple[Request, dict[str, Any]] 
             pending.pushed_id,
             locale=languages.current(),
         )
-    except ConflictError:
-        return _error_page("decided")
+    except (ConflictError, GrantGoneError) as error:
+        return _not_any_more(pending, error)
+
+
+def _not_any_more(pending: Pending, error: ConflictError | GrantGoneError) -> Response:
+    if isinstance(error, GrantGoneError):
+        return guards.see_other(authorization().refuse_grant(pending))
+    return _error_page("decided")
 
 
 def _consent_page(

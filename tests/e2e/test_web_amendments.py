@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.oauth_client import Callback
+from tests.support.oauth_client import Callback, pkce_pair
 
 EMAIL, PHONE, NAME, CITY = (
     "contact.email",
@@ -261,3 +261,48 @@ def test_from_an_agreement_that_has_ended_nothing_is_taken_away(hers, shared):
 
     assert done.location == f"/connections/{shared.agreement_id}"
     assert hers.get(narrowing(shared)).location == f"/connections/{shared.agreement_id}"
+
+
+@pytest.fixture
+def manage(world, market, shared):
+    """Let the organisation push a request that manages a grant; gives the link."""
+
+    def manages(action, *, optional=(), **named):
+        answer = market.client.push(
+            pkce_pair()[1],
+            details=market.details(shared.template, optional=list(optional)),
+            grant_management_action=action,
+            **named,
+        )
+        url = market.client.authorization_url(answer.json()["request_uri"])
+        return url.removeprefix(world.issuer)
+
+    return manages
+
+
+def test_a_merge_shows_what_it_adds_and_keeps_what_is_shared(hers, shared, manage):
+    """P-13, CUX-42, GM-M5: the phone was not asked for again, the name not shared before."""
+    url = manage("merge", grant_id=shared.body["grant_id"], optional=[NAME])
+    answer = hers.get(url)
+
+    changed = answer.text.partition('<div class="sides">')[2].split("<h3>")[2]
+    changed = changed.partition("</section>")[0]
+    assert "Phone" in changed
+    assert "<del>" not in changed
+    assert "new, only if you tick it" in changed
+    assert answer.page.form("decision").fields["attributes"] == [PHONE]
+
+
+def test_a_merge_into_another_persons_grant_sends_the_browser_back_gm_m3(
+    world, new_browser, shared, manage
+):
+    """BCP-B2, OIDF-3: with state and issuer, like every answer; nothing was shown."""
+    url = manage("merge", grant_id=shared.body["grant_id"])
+    leyla = world.person("leyla")
+    browser = new_browser()
+    browser.sign_in(leyla.login)
+
+    back = Callback.of(browser.get(url).location)
+
+    assert back["error"] == "invalid_grant_id"
+    assert (back["state"], back["iss"]) == ("state-1", world.issuer)

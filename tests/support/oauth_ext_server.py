@@ -15,6 +15,7 @@ from flask import Flask, Response, jsonify, request
 from api.oauth.ext import dpop_resource, metadata_rfc8414, protected_resource_rfc9728
 from api.oauth.ext.clients import ConfidentialClient
 from api.oauth.ext.dpop_rfc9449 import ProofVerifier
+from api.oauth.ext.grant_management import GrantManagement
 from api.oauth.ext.grants import (
     AuthorizationCodeGrant,
     CodeRecord,
@@ -87,6 +88,7 @@ class Memory:
     pushed: dict = field(default_factory=dict)
     tokens: dict = field(default_factory=dict)
     seen: set = field(default_factory=set)
+    grants: dict = field(default_factory=dict)  # whose, by id
 
     def now(self):
         """Return Unix seconds."""
@@ -96,6 +98,12 @@ class Memory:
         """Be `query_client`, which is asked in ASCII text only."""
         assert client_id.isascii()
         return self.clients.get(client_id)
+
+    def owns_grant(self, client, grant_id):
+        """Be asked about a grant in short ASCII text only."""
+        assert grant_id.isascii()
+        assert len(grant_id) <= 128
+        return self.grants.get(grant_id) == client.client_id
 
     def insert(self, kind, subject, jti_hash, expires_at):
         """Be the `ReplayStore`."""
@@ -259,8 +267,9 @@ def build_server(memory, **config):
         now=memory.now,
     )
     details = RichAuthorizationRequests({"notes": shared_notes})
-    server.register_code_grant(_code_grant(memory), details)
-    server.register_refresh_grant(_refresh_grant(memory), details)
+    grants = GrantManagement(memory.owns_grant)
+    server.register_code_grant(_code_grant(memory), details, grants)
+    server.register_refresh_grant(_refresh_grant(memory), details, grants)
     server.register_client_credentials_grant()
     for endpoint in _token_endpoints(memory):
         server.register_endpoint(endpoint)

@@ -33,6 +33,7 @@ class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         dpop_headers: every value of the `DPoP` header field.
         dpop_jkt: the key that a code is to be, or a token request was, bound to.
         authorization_details: as validated; empty if there are none.
+        grant_management: what is to be done with grants, if the request says so.
         request_uri: the pushed request that stands in for this one, if one does.
         is_push: whether this is a request to the pushed authorization endpoint.
     """
@@ -52,6 +53,7 @@ class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.dpop_headers = list(dpop_headers)
         self.dpop_jkt: str | None = None
         self.authorization_details: Sequence[Any] = ()
+        self.grant_management: Any = None
         self.request_uri: str | None = None
         self.is_push = False
 

@@ -72,6 +72,8 @@ def metadata(
         "service_documentation": documentation,
     }
     document |= {name: value for name, value in optional.items() if value}
+    if grant_management_actions:
+        document["grant_management_action_required"] = False
     rfc8414.AuthorizationServerMetadata(document).validate(
         metadata_classes=[rfc9207.AuthorizationServerMetadata]
     )
