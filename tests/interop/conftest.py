@@ -9,6 +9,7 @@ from tests.interop import programs
 from tests.interop.servers import ALGORITHMS, RAW_KEY, Control, Ours, register
 from tests.support.oauth_client import Client, new_key, public_jwks
 from tests.support.serving import free_port, served_world
+from tests.support.stores import left_behind
 from tests.support.world import CALLBACK
 
 
@@ -20,11 +21,16 @@ def keys():
 
 @pytest.fixture(scope="session")
 def live(stores, tmp_path_factory):
-    """Give a world whose issuer is our server, in processes of its own, over HTTP."""
+    """Give a world whose issuer is our server, in processes of its own, over HTTP.
+
+    What all of this leaves in its store breaks no invariant (CM-13).
+    """
     log = tmp_path_factory.mktemp("ours") / "server.log"
     with stores.migrated("sqlite") as store, served_world(store, log=log) as (world, server):
         server.start()
         yield world
+        server.stop()
+        assert left_behind(store.uow) == []
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ const key = await webcrypto.subtle.importKey(
 const config = await oauth.discovery(
   new URL(order.issuer),
   order.client_id,
-  { use_mtls_endpoint_aliases: false, id_token_signed_response_alg: "ES256" },
+  { id_token_signed_response_alg: "ES256" },
   oauth.PrivateKeyJwt({ key, kid: order.key.kid }),
   { algorithm: "oauth2", execute: [oauth.allowInsecureRequests] }, // plain HTTP, on loopback
 );
