@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from connector import config, instances, views, wiring
+from connector.engine import receipts
 from connector.engine.run import RunReport
 from connector.errors import ConnectorError, LeaseHeldError
 from connector.pds import authorization
@@ -267,6 +268,50 @@ def retry_erasures(given: _Given) -> None:
     with given.open().store.write() as state:
         count = state.erasures.retry_now()
     click.echo(f"{count} due")
+
+
+@main.group()
+def obligations() -> None:
+    """What the organisation owes after the end of an agreement."""
+
+
+@obligations.command("list")
+@as_json
+@given
+@_explains_errors
+def list_obligations(given: _Given, *, is_json: bool) -> None:
+    """List what is not answered yet, the most urgent first."""
+    rows = [
+        {
+            "obligation": owed.id,
+            "kind": owed.kind,
+            "connection": owed.connection,
+            "due_at": owed.due_at.isoformat(),
+        }
+        for owed in given.open().client.obligations()
+    ]
+    views.show_rows(rows, is_json=is_json)
+
+
+@obligations.command("answer")
+@click.argument("obligation")
+@click.option("--ground", help="Code of the legal ground not to do it, such as legal_hold.")
+@given
+@_explains_errors
+def answer_obligation(given: _Given, *, obligation: str, ground: str | None) -> None:
+    """Say, signed, that it is done: the data is no longer used, or the others were told.
+
+    A deletion is answered by `run`, which erases and reads again.
+    """
+    instance = given.open()
+    receipts.answer(
+        instance.client,
+        instance.signer,
+        obligation,
+        ground=ground,
+        now=given.environment.clock.now(),
+    )
+    click.echo("answered")
 
 
 @main.group()

@@ -116,6 +116,12 @@ class AuthorizationFailedError(ServerError):
     code = "authorization-failed"
 
 
+class NotOwedError(ConnectorError):
+    """Nothing is owed by that id, or nothing that can be answered so."""
+
+    code = "not-owed"
+
+
 class CrmError(ConnectorError):
     """Base of what the CRM answers or fails to answer, for all rows at once."""
 

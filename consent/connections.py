@@ -28,7 +28,7 @@ from consent.models import (
     Receipt,
 )
 from consent.models import Request as RequestRow
-from consent.vocabulary import AgreementState, RequestState
+from consent.vocabulary import AgreementState, ObligationKind, RequestState
 from pds.catalogue import Wording
 from pds.errors import NotFoundError
 
@@ -47,9 +47,10 @@ class OrganisationView:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletionView:
+class OwedView:
     """What the organisation owes after the end; `state` may be `overdue`."""
 
+    kind: ObligationKind
     state: str
     asked_by_person: bool
     due_at: datetime
@@ -104,7 +105,7 @@ class ConnectionView:
     ended_why: str | None  # reason code, where others ended it
     grants: tuple[GrantView, ...]
     fetches_today: int
-    deletion: DeletionView | None
+    owed: tuple[OwedView, ...]
 
     @property
     def is_current(self) -> bool:
@@ -115,6 +116,16 @@ class ConnectionView:
     def is_narrowable(self) -> bool:
         """Tell whether its person may still take something away from it."""
         return self.is_current and not any(each.is_fetched for each in self.grants)
+
+    @property
+    def deletion(self) -> OwedView | None:
+        """Return what became of the deletion that the organisation owes, if it owes one."""
+        return next((each for each in self.owed if each.kind is ObligationKind.DELETE), None)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Tell whether anything that the organisation owes is overdue."""
+        return any(each.state == "overdue" for each in self.owed)
 
     @property
     def is_paused(self) -> bool:
@@ -239,16 +250,16 @@ def _views(
         .order_by(Grant.created_at)
     ):
         grants.setdefault(grant.agreement_id, []).append(grant)
-    owed: dict[UUID, Obligation] = {
-        each.agreement_id: each for each in obligations.of_vault(session, bucket, vault_id)
-    }
+    owed: dict[UUID, list[Obligation]] = {}
+    for each in obligations.of_vault(session, bucket, vault_id):
+        owed.setdefault(each.agreement_id, []).append(each)
     reasons = _reasons(session, bucket, ids)
     return [
         _view(
             session,
             agreement,
             grants.get(agreement.id, []),
-            owed.get(agreement.id),
+            owed.get(agreement.id, []),
             reasons.get(agreement.id),
             now,
         )
@@ -269,7 +280,7 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
     session: Session,
     agreement: Agreement,
     grants: Iterable[Grant],
-    owed: Obligation | None,
+    owed: Sequence[Obligation],
     ended_why: str | None,
     now: datetime,
 ) -> ConnectionView:
@@ -313,7 +324,16 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         ended_why=ended_why,
         grants=tuple(_grant(row) for row in found),
         fetches_today=sum(row.fetches_today for row in found if row.fetch_day == today),
-        deletion=_deletion(owed, now) if owed else None,
+        owed=tuple(
+            OwedView(
+                ObligationKind(each.kind),
+                obligations.shown_state(each, now),
+                each.asked_by_person,
+                each.due_at,
+                each.answered_at,
+            )
+            for each in sorted(owed, key=lambda each: (each.due_at, each.kind))
+        ),
     )
 
 
@@ -338,10 +358,4 @@ def _closed(session: Session, row: RequestRow, receipt_id: UUID | None) -> Close
 def _organisation(row: Organisation) -> OrganisationView:
     return OrganisationView(
         row.id, Wording(row.name_az, row.name_en), row.contact, row.address, row.standing
-    )
-
-
-def _deletion(owed: Obligation, now: datetime) -> DeletionView:
-    return DeletionView(
-        obligations.shown_state(owed, now), owed.asked_by_person, owed.due_at, owed.answered_at
     )

@@ -78,7 +78,7 @@ def is_still_so(session: Session, letter: letters.Waiting) -> bool:
 
 
 def tell_of_overdue(session: Session, owed: Obligation, *, now: datetime) -> None:
-    """Tell a person of a deletion that is overdue."""
+    """Tell a person that an organisation has not answered for what it owes."""
     about = {"organisation": str(owed.organisation_id), "day": _day(owed.due_at)}
     letters.queue(session, owed.bucket, owed.vault_id, LetterKind.OVERDUE, now=now, about=about)
 

@@ -38,6 +38,7 @@ from consent.vocabulary import (
     ExclusionReason,
     FeedEvent,
     InvalidationReason,
+    ObligationKind,
     Standing,
     TerminationReason,
 )
@@ -52,6 +53,8 @@ _logger = logging.getLogger(__name__)
 
 # What "delete" means at the latest, when the person asked for it as they stopped sharing.
 _DELETION_WITHIN = timedelta(days=30)
+# To stop is owed at once; this is by when an organisation has to have said that it did.
+_STOP_ANSWERED_WITHIN = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +231,9 @@ class EndingService:
         if AgreementState(agreement.state).is_terminal:
             return False
         text = text_of(session, agreement)
-        owed = []
+        owed: list[OwedObligation] = []
         if MOVES[deed.act].owes_deletion:
-            owed = [self._owe(session, agreement, text, deed.at, asked_by_person=asked_by_person)]
+            owed = self._owe(session, agreement, text, deed.at, asked_by_person=asked_by_person)
         for grant in self.acts.do(session, agreement, deed, owed=owed):
             if asked_by_person:
                 self._log_deletion_request(session, grant, text.sha256, deed.at)
@@ -263,10 +266,37 @@ class EndingService:
         at: datetime,
         *,
         asked_by_person: bool,
-    ) -> OwedObligation:
+    ) -> list[OwedObligation]:
+        """Open what the organisation owes (CM-7, LEAD-4); the vault's own side has stopped by now.
+
+        To stop, to delete, and to tell those to whom it was to pass the data on, if any.
+        """
         notice = notices.find(session, text.document["notice_sha256"])
         keeps = durations.parse(notice["retention"]["after_end"])
-        due_at = at + (min(keeps, _DELETION_WITHIN) if asked_by_person else keeps)
+        deleted_by = at + (min(keeps, _DELETION_WITHIN) if asked_by_person else keeps)
+        due = {
+            ObligationKind.STOP: min(at + _STOP_ANSWERED_WITHIN, deleted_by),
+            ObligationKind.DELETE: deleted_by,
+        }
+        if notice["recipients"]:
+            due[ObligationKind.NOTIFY] = deleted_by
+        for kind, due_at in due.items():
+            self._open(session, agreement, kind, due_at, at, asked_by_person=asked_by_person)
+        return [
+            OwedObligation(kind=kind.value, due_at=rfc3339(due_at), state="due")
+            for kind, due_at in due.items()
+        ]
+
+    def _open(
+        self,
+        session: Session,
+        agreement: Agreement,
+        kind: ObligationKind,
+        due_at: datetime,
+        at: datetime,
+        *,
+        asked_by_person: bool,
+    ) -> None:
         obligation_id = self.ids.new(agreement.bucket)
         session.execute(
             insert(Obligation).values(
@@ -276,7 +306,7 @@ class EndingService:
                 organisation_id=agreement.organisation_id,
                 agreement_id=agreement.id,
                 connection_id=agreement.connection_id,
-                kind="delete",
+                kind=kind.value,
                 state="due",
                 asked_by_person=asked_by_person,
                 due_at=due_at,
@@ -293,4 +323,3 @@ class EndingService:
             now=at,
             obligation_id=obligation_id,
         )
-        return OwedObligation(kind="delete", due_at=rfc3339(due_at), state="due")

@@ -232,14 +232,14 @@ class Obligation(Base):
     organisation_id: Mapped[UUID] = mapped_column(Uuid)
     agreement_id: Mapped[UUID] = mapped_column(Uuid)
     connection_id: Mapped[UUID] = mapped_column(Uuid)
-    kind: Mapped[str] = mapped_column(String(16))  # delete
+    kind: Mapped[str] = mapped_column(String(16))  # consent.vocabulary.ObligationKind
     state: Mapped[str] = mapped_column(String(24))
     asked_by_person: Mapped[bool]  # they ticked the deletion request as they stopped sharing
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)  # past it and not answered: overdue
     overdue_announced: Mapped[bool]  # the organisation's feed has told that it is overdue
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not yet
-    evidence: Mapped[bytes | None] = mapped_column(LargeBinary)  # the signed deletion receipt
+    evidence: Mapped[bytes | None] = mapped_column(LargeBinary)  # the signed answer
 
 
 class FeedPending(Base):

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consent import correspondence, grants
 from consent.acts import announce
-from consent.formats import canonical, deletion_receipt
+from consent.formats import canonical, deletion_receipt, obligation_answer
 from consent.formats.errors import FormatError
 from consent.log.entries import EventLog, grant_stream, seal_private
 from consent.models import Agreement, AgreementVersion, Grant, Obligation
-from consent.vocabulary import EventName, FeedEvent
+from consent.vocabulary import EventName, FeedEvent, ObligationKind
 from pds.accounts import audit_public_key
 from pds.clock import Clock
 from pds.errors import Issue, NotFoundError, ValidationFailedError
@@ -26,8 +26,42 @@ from pds.store import Store
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """An organisation's signed answer, verified, and what it says."""
+
+    document: Mapping[str, Any]
+    text: bytes
+
+    @property
+    def is_deletion_receipt(self) -> bool:
+        return bool(self.document["type"] == deletion_receipt.VERSION)
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether what was owed was done; else there is a ground not to."""
+        return self.document["outcome"] in _DONE
+
+    def concerns(self, owed: Obligation) -> bool:
+        """Tell whether it answers this obligation, and not another."""
+        if self.is_deletion_receipt:
+            kind, named = ObligationKind.DELETE.value, {"connection": owed.connection_id}
+        else:
+            kind, named = self.document["kind"], {"obligation": owed.id}
+        named["agreement"] = owed.agreement_id
+        is_named = all(self.document[name] == str(each) for name, each in named.items())
+        return is_named and owed.kind == kind
+
+
+_DONE = frozenset({deletion_receipt.Outcome.ERASED, obligation_answer.Outcome.DONE})
+_VERIFIERS = {
+    deletion_receipt.VERSION: deletion_receipt.verify,
+    obligation_answer.VERSION: obligation_answer.verify,
+}
+
+
+@dataclass(frozen=True, slots=True)
 class ObligationService:
-    """Takes in deletion receipts."""
+    """Takes in what organisations answer for what they owe."""
 
     store: Store
     ids: IdFactory
@@ -39,25 +73,28 @@ class ObligationService:
         obligation_id: UUID,
         *,
         organisation_id: UUID,
-        receipt: object,
+        answer: object,
         keys: Mapping[str, bytes],
         also: Callable[[Session], None] = lambda _session: None,
     ) -> Obligation:
-        """Record an organisation's signed deletion receipt; repeating it changes nothing.
+        """Record an organisation's signed answer; repeating it changes nothing.
+
+        Whoever deleted what it had has stopped using it: a deletion receipt settles both.
 
         Args:
             obligation_id: what it answers.
             organisation_id: whose token it came with.
-            receipt: the signed document (`consent.formats.deletion_receipt`).
+            answer: the signed document: `consent.formats.deletion_receipt` for a deletion,
+                `consent.formats.obligation_answer` for the rest.
             keys: the organisation's 32-byte Ed25519 public keys by `kid`.
             also: run first in the same transaction.
 
         Raises:
             NotFoundError: it owes nothing of that id.
-            ValidationFailedError: the receipt is malformed, unsigned, or about something else.
+            ValidationFailedError: the answer is malformed, unsigned, or about something else.
         """
         now = self.clock.now()
-        document, text = _verified(receipt, keys)
+        verified = _verified(answer, keys)
         bucket = self.ids.bucket_of(obligation_id)
 
         def job(session: Session) -> Obligation:
@@ -69,31 +106,24 @@ class ObligationService:
             ).one_or_none()
             if owed is None or owed.organisation_id != organisation_id:
                 raise NotFoundError
-            if (document["agreement"], document["connection"]) != (
-                str(owed.agreement_id),
-                str(owed.connection_id),
-            ):
-                raise ValidationFailedError(
-                    [Issue("agreement", "mismatch", "the receipt is about another agreement")]
-                )
+            if not verified.concerns(owed):
+                detail = "the answer is about another obligation, or of the form for another kind"
+                raise ValidationFailedError([Issue("obligation", "mismatch", detail)])
             if owed.state == "confirmed":
                 return owed
-            erased = document["outcome"] == deletion_receipt.Outcome.ERASED
-            state = "confirmed" if erased else "retained_with_basis"
-            session.execute(
-                update(Obligation)
-                .where(Obligation.bucket == bucket, Obligation.id == obligation_id)
-                .values(state=state, answered_at=now, evidence=text)
-            )
-            self._log(session, owed, document, now)
-            owed.state, owed.answered_at, owed.evidence = state, now, text
+            settled = [owed]
+            if verified.is_deletion_receipt and verified.is_done:
+                settled += _stop_of(session, owed)
+            for each in settled:
+                each.state = "confirmed" if verified.is_done else "retained_with_basis"
+                each.answered_at, each.evidence = now, verified.text
+            session.flush()
+            self._log(session, owed, verified, now)
             return owed
 
         return self.store.write(job)
 
-    def _log(
-        self, session: Session, owed: Obligation, document: Mapping[str, Any], now: datetime
-    ) -> None:
+    def _log(self, session: Session, owed: Obligation, answer: _Answer, now: datetime) -> None:
         grant = session.scalars(
             select(Grant)
             .where(Grant.bucket == owed.bucket, Grant.agreement_id == owed.agreement_id)
@@ -108,21 +138,24 @@ class ObligationService:
             {"vault": str(owed.vault_id), "obligation": str(owed.id)},
             audit_public_key=audit_public_key(session, owed.bucket, owed.vault_id),
         )
+        name, items = EventName.OBLIGATION_ANSWERED, []
+        if answer.is_deletion_receipt:
+            name, items = EventName.ERASURE_CONFIRMED, answer.document["items"]
         self.log.append(
             session,
             bucket=owed.bucket,
             stream=grant_stream(grant.id),
             seq=grants.next_seq(session, owed.bucket, grant.id),
-            name=EventName.ERASURE_CONFIRMED,
+            name=name,
             at=now,
             private=private,
             vault_id=owed.vault_id,
             grant_id=grant.id,
             client=grant.client_id,
-            collections=sorted(item["collection"] for item in document["items"]),
+            collections=sorted(item["collection"] for item in items),
             agreement_sha256=version.sha256 if version else None,
-            outcome=str(document["reason"] or "ok"),
-            count=sum(item["attributes"] for item in document["items"]),
+            outcome=str(answer.document["reason"] or "ok"),
+            count=sum(item["attributes"] for item in items),
         )
 
 
@@ -142,6 +175,7 @@ def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> in
         .with_for_update(skip_locked=True)
     )
     found = session.scalars(query).all()
+    told = set()
     for owed in found:
         owed.overdue_announced = True
         announce(
@@ -153,7 +187,9 @@ def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> in
             now=now,
             obligation_id=owed.id,
         )
-        correspondence.tell_of_overdue(session, owed, now=now)
+        if (owed.bucket, owed.agreement_id) not in told:  # one letter about one agreement
+            correspondence.tell_of_overdue(session, owed, now=now)
+            told.add((owed.bucket, owed.agreement_id))
     return len(found)
 
 
@@ -186,11 +222,31 @@ def shown_state(obligation: Obligation, now: datetime) -> str:
     return "overdue" if overdue else obligation.state
 
 
-def _verified(receipt: object, keys: Mapping[str, bytes]) -> tuple[dict[str, Any], bytes]:
+def _stop_of(session: Session, deletion: Obligation) -> list[Obligation]:
+    query = (
+        select(Obligation)
+        .where(
+            Obligation.bucket == deletion.bucket,
+            Obligation.vault_id == deletion.vault_id,
+            Obligation.agreement_id == deletion.agreement_id,
+            Obligation.kind == ObligationKind.STOP.value,
+            Obligation.state != "confirmed",
+        )
+        .with_for_update()
+    )
+    return list(session.scalars(query))
+
+
+def _verified(answer: object, keys: Mapping[str, bytes]) -> _Answer:
+    version = answer.get("type") if isinstance(answer, dict) else None
+    verify = _VERIFIERS.get(version) if isinstance(version, str) else None
+    if verify is None:
+        detail = f"one of {', '.join(sorted(_VERIFIERS))}"
+        raise ValidationFailedError([Issue("type", "unknown", detail)])
     try:
-        deletion_receipt.verify(receipt, keys)
-        text = canonical.canonical_bytes(receipt)
+        verify(answer, keys)
+        text = canonical.canonical_bytes(answer)
     except FormatError as exc:
-        raise ValidationFailedError([Issue("receipt", "signature", str(exc))]) from exc
-    document: Any = receipt
-    return document, text
+        raise ValidationFailedError([Issue("proof", "signature", str(exc))]) from exc
+    document: Any = answer
+    return _Answer(document, text)

@@ -202,6 +202,14 @@ class Actor(StrEnum):
     CLOCK = "clock"
 
 
+class ObligationKind(StrEnum):
+    """What an organisation owes after the end of an agreement (CM-7)."""
+
+    STOP = "stop"  # no longer use what it received
+    DELETE = "delete"
+    NOTIFY = "notify"  # tell those to whom it passed the data on (GDPR Art. 19)
+
+
 class TerminationReason(StrEnum):
     """Why an organisation ends an agreement; the code goes into the log."""
 
@@ -281,6 +289,7 @@ class EventName(StrEnum):
     DATA_DEPOSITED = "data.deposited"
     ERASURE_REQUESTED = "erasure.requested"
     ERASURE_CONFIRMED = "erasure.confirmed"
+    OBLIGATION_ANSWERED = "obligation.answered"
     KEYS_ROTATED = "vault.keys_rotated"
     ORGANISATION_CREATED = "organisation.created"
     ORGANISATION_SUSPENDED = "organisation.suspended"

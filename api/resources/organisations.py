@@ -254,19 +254,19 @@ class Confirmation(MethodView):
 
     @blueprint.doc(
         security=_SECURITY,
-        summary="Confirm a deletion with a signed receipt",
+        summary="Answer an obligation with a signed receipt",
         parameters=REPEATABLE,
     )
     @blueprint.response(200, ObligationSchema)
     def post(self, obligation_id: UUID) -> dict[str, Any]:
-        """Record a deletion receipt, signed with one of the organisation's Ed25519 keys."""
+        """Record a deletion receipt or an obligation answer, signed with an Ed25519 key."""
         client, services = organisation_token(owes=True), wiring()
         with services.uow.read() as session:
             keys = clients.signing_keys(session, client.organisation_id)
         answered = services.obligations.confirm(
             obligation_id,
             organisation_id=client.organisation_id,
-            receipt=json_body(),
+            answer=json_body(),
             keys=keys,
             also=Asked.by(client, services.clock.now()).hold,
         )

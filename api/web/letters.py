@@ -82,8 +82,11 @@ _WORDS: Mapping[LetterKind, _Words] = {
         "/connections",
     ),
     LetterKind.OVERDUE: _Words(
-        _l("A deletion is overdue"),
-        _l("%(organisation)s had to delete your data by %(day)s and has not confirmed that."),
+        _l("An organisation owes an answer"),
+        _l(
+            "%(organisation)s had to confirm by %(day)s what it did after your agreement ended,"
+            " such as deleting your data, and has not."
+        ),
         _LOOK,
         "/connections",
     ),

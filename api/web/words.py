@@ -22,6 +22,7 @@ from consent.vocabulary import (
     ExclusionReason,
     Instances,
     InvalidationReason,
+    ObligationKind,
     RequestState,
     TerminationReason,
 )
@@ -81,7 +82,7 @@ LETTERS: Mapping[LetterKind, LazyString] = {
     LetterKind.CHANGE: _l("A connection changed, or an organisation ended it"),
     LetterKind.WITHDRAWN: _l("I stopped sharing"),
     LetterKind.EXPIRY: _l("A connection ends soon"),
-    LetterKind.OVERDUE: _l("A deletion is overdue"),
+    LetterKind.OVERDUE: _l("An organisation owes an answer"),
     LetterKind.DORMANT: _l("An organisation reads again after a long time"),
 }
 
@@ -104,6 +105,18 @@ DELETION_STATES: Mapping[str, State] = {
     "confirmed": State(_l("Deletion confirmed"), "circle-check", "good"),
     "retained_with_basis": State(_l("Partly kept, with a legal reason"), "info", "info"),
     "overdue": State(_l("Deletion is overdue"), "triangle-alert", "warning"),
+}
+
+OBLIGATIONS: Mapping[str, LazyString] = {
+    ObligationKind.STOP: _l("No longer use your data"),
+    ObligationKind.DELETE: _l("Delete what it received"),
+    ObligationKind.NOTIFY: _l("Tell those to whom it passed your data on"),
+}
+OBLIGATION_STATES: Mapping[str, State] = {
+    "due": State(_l("Answer awaited"), "clock", "info"),
+    "confirmed": State(_l("Confirmed"), "circle-check", "good"),
+    "retained_with_basis": State(_l("Not done in full, with a legal reason"), "info", "info"),
+    "overdue": State(_l("Overdue"), "triangle-alert", "warning"),
 }
 
 RECEIPT_KINDS: Mapping[str, LazyString] = {
@@ -183,6 +196,7 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.DATA_DEPOSITED: _l("The organisation left a document"),
     EventName.ERASURE_REQUESTED: _l("The organisation was asked to delete data"),
     EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
+    EventName.OBLIGATION_ANSWERED: _l("The organisation answered for what it owed"),
 }
 
 # Why others ended an agreement.

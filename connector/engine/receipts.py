@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from connector.clock import rfc3339
 from connector.engine.context import Point, ReceiptSigner, RunContext
-from connector.errors import ServerRefusedError
+from connector.errors import NotOwedError, ServerRefusedError
+from connector.pds.client import PDSClient
 from connector.state.erasures import ErasureJob, ErasureState
-from consent.formats import deletion_receipt
+from consent.formats import deletion_receipt, obligation_answer
 from consent.formats.deletion_receipt import DeletionFacts, Outcome
+from consent.formats.errors import MalformedError
+from consent.formats.obligation_answer import AnswerFacts, Kind
+from consent.formats.obligation_answer import Outcome as Answered
 
 
 def hand_in(ctx: RunContext) -> None:
@@ -34,6 +40,48 @@ def hand_in(ctx: RunContext) -> None:
         ctx.counts["receipts"] += 1
         ctx.reach(Point.RECEIPT_NOTED)
         ctx.progress.step()
+
+
+def answer(
+    client: PDSClient,
+    signer: ReceiptSigner | None,
+    obligation: str,
+    *,
+    ground: str | None,
+    now: datetime,
+) -> None:
+    """Answer an obligation other than to delete (CM-7).
+
+    Args:
+        client: of the organisation.
+        signer: its key.
+        obligation: an id that `client.obligations` lists.
+        ground: code of the legal ground not to do it; None: it is done.
+        now: the instant.
+
+    Raises:
+        NotOwedError: it is not due, is a deletion, the ground is no code, or there is no key.
+    """
+    owed = next((each for each in client.obligations() if each.id == obligation), None)
+    if owed is None:
+        raise NotOwedError("nothing is due by that id: see `obligations list`")
+    if owed.kind not in {*Kind}:
+        raise NotOwedError("a deletion is answered by `run`, which erases and reads again")
+    if signer is None:
+        raise NotOwedError("an Ed25519 key is needed to sign the answer")
+    facts = AnswerFacts(
+        obligation=owed.id,
+        agreement=owed.agreement_id,
+        kind=Kind(owed.kind),
+        outcome=Answered.DONE if ground is None else Answered.RETAINED,
+        reason=ground,
+        answered_at=rfc3339(now),
+    )
+    try:
+        built = obligation_answer.build(facts)
+    except MalformedError as error:
+        raise NotOwedError(str(error)) from error
+    client.confirm(owed.id, obligation_answer.sign(built, signer.key, signer.kid))
 
 
 def _facts(job: ErasureJob, signer: ReceiptSigner) -> DeletionFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from consent.formats import canonical, jws
@@ -14,7 +14,7 @@ from consent.formats.errors import FormatError
 from consent.invariants.scope import Broken, Scope, broken, within
 from consent.lifecycle import MOVES
 from consent.models import Agreement, AgreementVersion, Connection, ConsentEvent, Obligation
-from consent.vocabulary import AgreementState
+from consent.vocabulary import AgreementState, ObligationKind
 from pds import vaults
 
 LIVE = tuple(state.value for state in AgreementState if not state.is_terminal)
@@ -108,9 +108,15 @@ _last_act = and_(
     .where(_later.bucket == Agreement.bucket, _later.agreement_id == Agreement.id)
     .scalar_subquery(),
 )
-_owed = func.count(Obligation.id)
+
+
+def _owed(kind: ObligationKind) -> ColumnElement[int]:
+    return func.count(case((Obligation.kind == kind.value, Obligation.id)))
+
+
+_owes = case((ConsentEvent.act.in_(_OWING), 1), else_=0)
 _OWING_OTHERWISE = (
-    select(Agreement.id, ConsentEvent.act, _owed)
+    select(Agreement.id, ConsentEvent.act, *(_owed(kind) for kind in ObligationKind))
     .select_from(Agreement)
     .join(ConsentEvent, _last_act)
     .outerjoin(
@@ -123,7 +129,13 @@ _OWING_OTHERWISE = (
     )
     .where(within(Agreement.bucket))
     .group_by(Agreement.bucket, Agreement.id, ConsentEvent.act)
-    .having(_owed != case((ConsentEvent.act.in_(_OWING), 1), else_=0))
+    .having(
+        or_(
+            _owed(ObligationKind.STOP) != _owes,
+            _owed(ObligationKind.DELETE) != _owes,
+            _owed(ObligationKind.NOTIFY) > _owes,
+        )
+    )
 )
 _is_due = Obligation.state == "due"
 _ODD_ANSWERS = (
@@ -191,10 +203,13 @@ def end_is_written_down(scope: Scope) -> Iterator[Broken]:
         yield broken(f"it is {state}, which its end contradicts", agreement=agreement_id)
 
 
-def end_owes_deletion(scope: Scope) -> Iterator[Broken]:
-    """An agreement has one obligation to delete if its last act owes one, and else none (CM-7)."""
-    for agreement_id, act, found in scope.rows(_OWING_OTHERWISE):
-        yield broken(f"after {act} it has {found} obligations to delete", agreement=agreement_id)
+def end_is_owed_for(scope: Scope) -> Iterator[Broken]:
+    """An agreement owes a stop and a deletion after an end that leads to them, else none (CM-7)."""
+    for agreement_id, act, *counts in scope.rows(_OWING_OTHERWISE):
+        found = ", ".join(
+            f"{count} to {kind}" for kind, count in zip(ObligationKind, counts, strict=True)
+        )
+        yield broken(f"after {act} it has obligations: {found}", agreement=agreement_id)
 
 
 def answer_is_kept(scope: Scope) -> Iterator[Broken]:

@@ -76,7 +76,7 @@ INVARIANTS = (
     Invariant("request-settled", requests.is_settled_when_decided),
     Invariant("request-agreement", requests.approved_when_agreed),
     Invariant("request-receipt", requests.answer_has_its_receipt),
-    Invariant("obligation-owed", agreements.end_owes_deletion),
+    Invariant("obligation-owed", agreements.end_is_owed_for),
     Invariant("obligation-answer", agreements.answer_is_kept),
     Invariant("stream-gap", streams.has_no_gap),
     Invariant("stream-counter", streams.ends_at_its_counter),

@@ -30,7 +30,7 @@ def termination(connected):
 def confirmation(connected):
     shop, world = connected.organisation, connected.person.world
     connected.withdraw()
-    (owed,) = rows(world, Obligation)
+    (owed,) = (each for each in rows(world, Obligation) if each.kind == "delete")
     now = rfc3339(world.services.clock.now())
 
     def receipt(count):

@@ -143,7 +143,10 @@ def test_stopping_takes_two_steps_and_works_at_once(hers, shared):
     page = hers.get(done.location).text
     assert "Sharing has stopped" in page
     assert "Consent withdrawn" in page
-    assert "Deletion is due" in page
+    assert "Delete what it received" in page
+    assert "No longer use your data" in page
+    assert "Tell those to whom" not in page  # nobody was named in the agreement
+    assert page.count("Answer awaited") == 2
     assert "Stop sharing</a>" not in page
 
 
@@ -252,7 +255,8 @@ def test_a_deletion_that_is_late_is_called_overdue(world, hers, shared, clock):
     hers.sign_in(shared.person.login)
 
     page = hers.get(f"/connections/{shared.agreement_id}")
-    assert "Deletion is overdue" in page.text
+    assert page.text.count("Overdue") == 2
+    assert "Deletion is overdue" in hers.get("/connections/history").text
     assert "privacy@xezer.example" in page.text
     assert view_of(world, shared).deletion.state == "overdue"
 

@@ -309,13 +309,15 @@ def test_a_withdrawal_reaches_the_receiver_through_the_worker(world, clock):
         worker.stop()
 
     (connection,) = shop.get("/v1/connections", shop.organisation_token()).json()["connections"]
-    (owed,) = shop.get("/v1/obligations", shop.organisation_token()).json()["obligations"]
+    owed = shop.get("/v1/obligations", shop.organisation_token()).json()["obligations"]
     bodies = [Webhook(made["secret"]).verify(one.body, one.headers) for one in receiver.received]
-    assert [body["type"] for body in bodies] == ["consent.withdrawn", "obligation.opened"]
-    assert [body["data"] for body in bodies] == [
-        {"feed": 2, "connection": connection["id"]},
-        {"feed": 3, "connection": connection["id"], "obligation": owed["id"]},
+    assert [body["type"] for body in bodies] == [
+        "consent.withdrawn",
+        *["obligation.opened"] * 2,
     ]
+    assert [body["data"]["feed"] for body in bodies] == [2, 3, 4]
+    assert {body["data"]["connection"] for body in bodies} == {connection["id"]}
+    assert {body["data"]["obligation"] for body in bodies[1:]} == {each["id"] for each in owed}
     assert UUID(bodies[0]["data"]["connection"]) != connected.agreement_id
 
 

@@ -298,14 +298,21 @@ def test_withdrawal_ends_agreement_grant_and_tokens_in_one_act(world, aysel, sho
         "consent-withdrawn",
     )
     assert shop.client.refresh(connected.refresh_token).json()["error"] == "invalid_grant"
-    (agreement,), (grant,), (owed,) = (rows(world, m) for m in (Agreement, Grant, Obligation))
+    (agreement,), (grant,) = (rows(world, model) for model in (Agreement, Grant))
     assert (agreement.state, agreement.ended_by, grant.state) == (
         "withdrawn",
         "individual",
         "revoked",
     )
-    assert (owed.kind, owed.state, owed.asked_by_person) == ("delete", "due", True)
-    assert owed.due_at - agreement.ended_at == timedelta(days=30)
+    owed = sorted(rows(world, Obligation), key=lambda each: each.due_at)
+    assert [(one.kind, one.state, one.asked_by_person) for one in owed] == [
+        ("stop", "due", True),
+        ("delete", "due", True),
+    ]
+    assert [one.due_at - agreement.ended_at for one in owed] == [
+        timedelta(days=3),
+        timedelta(days=30),
+    ]
 
 
 def test_withdrawing_twice_is_withdrawing_once(world, aysel, shop, template):
@@ -314,7 +321,7 @@ def test_withdrawing_twice_is_withdrawing_once(world, aysel, shop, template):
     connected.withdraw()
 
     assert names(world, "g.").count("consent.withdrawn") == 1
-    assert len(rows(world, Obligation)) == 1
+    assert len(rows(world, Obligation)) == 2
     assert len(rows(world, Receipt)) == 2
 
 

@@ -159,7 +159,7 @@ def test_a_deletion_that_is_overdue_is_told_of_once(world, aysel, shop, mailbox,
     run(world, obligations.announce_overdue)
     run(world, obligations.announce_overdue)
 
-    assert sent(world, mailbox) == ["A deletion is overdue"]
+    assert sent(world, mailbox) == ["An organisation owes an answer"]
 
 
 def test_whoever_reads_again_after_long_is_told_of_once(world, aysel, shop, mailbox, clock):

@@ -48,8 +48,9 @@ def test_a_consent_that_is_granted_and_withdrawn_is_told_as_that(world, connecte
         "consent.granted",
         "consent.withdrawn",
         "obligation.opened",
+        "obligation.opened",
     ]
-    assert [entry.obligation_id is not None for entry in entries] == [False, False, True]
+    assert [entry.obligation_id is not None for entry in entries] == [False, False, True, True]
     assert len({entry.connection_id for entry in entries}) == 1
 
 
@@ -72,7 +73,7 @@ def test_expiry_is_told_as_that(world, connected, clock):
     services = world.services
     services.uow.write(lambda session: services.endings.end_due(session, now=clock.now()))
 
-    assert events(world)[1:] == ["consent.expired", "obligation.opened"]
+    assert events(world)[1:] == ["consent.expired", *["obligation.opened"] * 2]
     assert connected.agreement_id
 
 
@@ -88,9 +89,9 @@ def test_what_is_overdue_is_told_once(world, connected, clock):
     assert announce_overdue(world) == 0
     clock.move(days=31)
 
-    assert [announce_overdue(world), announce_overdue(world)] == [1, 0]
+    assert [announce_overdue(world), announce_overdue(world)] == [2, 0]
 
-    assert events(world)[-2:] == ["obligation.opened", "obligation.overdue"]
+    assert events(world)[-2:] == ["obligation.overdue"] * 2
 
 
 def test_what_was_answered_is_not_overdue(world, connected, clock):
@@ -115,9 +116,12 @@ def test_an_organisation_that_never_listens_reads_it_all_in_its_feed(world, shop
         (1, "consent", "consent.granted", "withdrawn"),
         (2, "consent", "consent.withdrawn", "withdrawn"),
         (3, "obligation", "obligation.opened", "withdrawn"),
+        (4, "obligation", "obligation.opened", "withdrawn"),
     ]
-    (owed,) = shop.get("/v1/obligations", shop.organisation_token()).json()["obligations"]
-    assert [one["obligation"] for one in changes] == [None, None, owed["id"]]
+    owed = shop.get("/v1/obligations", shop.organisation_token()).json()["obligations"]
+    assert [one["kind"] for one in owed] == ["stop", "delete"]
+    assert [one["obligation"] for one in changes[:2]] == [None, None]
+    assert {one["obligation"] for one in changes[2:]} == {one["id"] for one in owed}
     with world.services.uow.read() as session:
         assert session.scalar(select(Agreement.state)) == "withdrawn"
 

@@ -101,7 +101,7 @@ def test_a_lost_answer_is_fetched_again_for_a_day_and_then_it_is_fulfilled(
     assert receipt.kind == "fulfilled"
     assert record["agreement"]["contract_status"] == "dpv:ContractFulfilled"
     assert record["dpv:hasProcess"][0]["access"]["fetch"] == "onetime"
-    assert one(world, Obligation).state == "due"
+    assert latest(world, Obligation, Obligation.due_at).kind == "delete"
     with world.services.uow.read() as session:
         assert "consent.fulfilled" in set(session.scalars(select(Event.name)))
     assert shop.client.refresh(connected.refresh_token).status_code == 400

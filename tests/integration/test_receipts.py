@@ -12,7 +12,9 @@ from sqlalchemy import select
 
 from api.worker import Worker
 from consent import notices, obligations, receipts
-from consent.formats import canonical, deletion_receipt
+from consent.formats import canonical, deletion_receipt, obligation_answer
+from consent.formats.obligation_answer import AnswerFacts, Kind
+from consent.formats.obligation_answer import Outcome as AnswerOutcome
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle, verify_receipt
 from consent.log.entries import EntryRef
@@ -133,7 +135,7 @@ def test_the_receipt_of_an_end_tells_the_whole_history_and_what_is_owed(world, c
         "dpv:ConsentGiven",
         "dpv:ConsentWithdrawn",
     ]
-    assert [owed["kind"] for owed in record["obligations"]] == ["delete"]
+    assert [owed["kind"] for owed in record["obligations"]] == ["stop", "delete"]
 
 
 @pytest.mark.usefixtures("connected")
@@ -234,15 +236,32 @@ def signed(organisation, what):
 @pytest.fixture
 def owed(world, connected):
     connected.withdraw(request_deletion=True)
-    (owed,) = rows(world, Obligation)
-    return owed
+    return obligation(world, "delete")
 
 
-def confirm(world, shop, owed, receipt):
+def obligation(world, kind):
+    (found,) = (each for each in rows(world, Obligation) if each.kind == kind)
+    return found
+
+
+def confirm(world, shop, owed, answer):
     keys = {shop.kid: shop.signing_key.public_key().public_bytes_raw()}
     return world.services.obligations.confirm(
-        owed.id, organisation_id=shop.id, receipt=receipt, keys=keys
+        owed.id, organisation_id=shop.id, answer=answer, keys=keys
     )
+
+
+def answered(world, organisation, owed, **changes):
+    facts = AnswerFacts(
+        obligation=str(owed.id),
+        agreement=str(owed.agreement_id),
+        kind=Kind(owed.kind),
+        outcome=AnswerOutcome.DONE,
+        reason=None,
+        answered_at=rfc3339(world.services.clock.now()),
+    )
+    built = obligation_answer.build(replace(facts, **changes))
+    return obligation_answer.sign(built, organisation.signing_key, organisation.kid)
 
 
 def test_a_deletion_receipt_settles_the_obligation_and_is_kept_as_evidence(world, shop, owed):
@@ -252,10 +271,62 @@ def test_a_deletion_receipt_settles_the_obligation_and_is_kept_as_evidence(world
     for _ in range(2):
         assert confirm(world, shop, owed, receipt).state == "confirmed"
 
-    (row,) = rows(world, Obligation)
-    assert canonical.parse(row.evidence) == receipt
+    assert canonical.parse(obligation(world, "delete").evidence) == receipt
     names = [event.name for event in rows(world, Event)]
     assert names.count("erasure.confirmed") == 1
+
+
+def test_whoever_deleted_has_stopped_too(world, shop, owed):
+    receipt = signed(shop, facts(world, owed))
+
+    confirm(world, shop, owed, receipt)
+
+    stop = obligation(world, "stop")
+    assert (stop.state, canonical.parse(stop.evidence)) == ("confirmed", receipt)
+
+
+def test_to_stop_and_to_tell_others_are_answered_by_a_form_of_their_own(world, aysel, shop):
+    """CM-7, LEAD-4: there is one to tell others only where there are others."""
+    template = shop.publish(required=[EMAIL], recipients=["Kuryer MMC"])
+    world.connect(aysel, shop, template).withdraw()
+    stop, notify = obligation(world, "stop"), obligation(world, "notify")
+    assert notify.due_at == obligation(world, "delete").due_at
+
+    for _ in range(2):
+        assert confirm(world, shop, stop, answered(world, shop, stop)).state == "confirmed"
+    kept = answered(
+        world, shop, notify, outcome=AnswerOutcome.RETAINED, reason="impossible_to_reach"
+    )
+    assert confirm(world, shop, notify, kept).state == "retained_with_basis"
+    assert confirm(world, shop, notify, answered(world, shop, notify)).state == "confirmed"
+
+    assert obligation(world, "delete").state == "due"
+    log = [event.name for event in rows(world, Event)]
+    assert log.count("obligation.answered") == 3
+
+
+def test_an_answer_settles_nothing_but_its_own_obligation(world, aysel, shop):
+    template = shop.publish(required=[EMAIL], recipients=["Kuryer MMC"])
+    world.connect(aysel, shop, template).withdraw()
+    stop, notify, owed = (obligation(world, kind) for kind in ("stop", "notify", "delete"))
+    bank = world.organisation("Bank")
+    wrong = [
+        (stop, answered(world, shop, notify)),
+        (stop, answered(world, shop, stop, kind=Kind.NOTIFY)),
+        (stop, answered(world, shop, stop, agreement=str(uuid4()))),
+        (stop, answered(world, bank, stop)),
+        (stop, answered(world, shop, stop) | {"outcome": "retained"}),
+        (stop, signed(shop, facts(world, owed))),
+        (owed, answered(world, shop, stop, obligation=str(owed.id))),
+        (stop, answered(world, shop, stop) | {"type": "pds-agreement/1"}),
+        (stop, {"type": []}),
+    ]
+
+    for each, answer in wrong:
+        with pytest.raises(ValidationFailedError):
+            confirm(world, shop, each, answer)
+
+    assert {each.state for each in rows(world, Obligation)} == {"due"}
 
 
 def test_what_is_kept_with_a_reason_is_said_so(world, shop, owed):
@@ -279,7 +350,7 @@ def test_a_deletion_receipt_of_another_agreement_settles_nothing(world, shop, ow
         with pytest.raises(ValidationFailedError):
             confirm(world, shop, owed, signed(shop, facts(world, owed, **change)))
 
-    assert rows(world, Obligation)[0].state == "due"
+    assert {each.state for each in rows(world, Obligation)} == {"due"}
 
 
 def test_a_deletion_receipt_by_another_key_settles_nothing(world, shop, owed):
@@ -301,4 +372,4 @@ def test_an_obligation_past_its_day_is_overdue_to_its_person(world, clock, owed)
     clock.move(days=31)
 
     assert obligations.shown_state(owed, clock.now()) == "overdue"
-    assert rows(world, Obligation)[0].state == "due"
+    assert {each.state for each in rows(world, Obligation)} == {"due"}

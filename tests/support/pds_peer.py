@@ -25,6 +25,7 @@ from joserfc.jwk import import_key
 from werkzeug.serving import make_server
 
 from consent.formats import deletion_receipt
+from consent.formats import obligation_answer as answers
 
 START = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -235,13 +236,13 @@ class PDSPeer:
         connection.feed = len(self.changes)
         self.changes[-1]["feed"] = connection.feed
 
-    def _oblige(self, connection) -> str:
+    def _oblige(self, connection, kind: str = "delete") -> str:
         number = f"obligation-{len(self.obligations) + 1}"
         self.obligations[number] = {
             "id": number,
             "connection": connection.id,
             "agreement": {"id": connection.agreement_id},
-            "kind": "delete",
+            "kind": kind,
             "due_at": _text(self.clock.now() + timedelta(hours=72)),
             "state": "due",
         }
@@ -486,10 +487,12 @@ class PDSPeer:
             return self._problem(404, "not-found")
         receipt = request.get_json()
         keys = {jwk["kid"]: _unb64(jwk["x"]) for jwks in self.clients.values() for jwk in jwks}
-        deletion_receipt.verify(receipt, keys)
+        form = {"pds-deletion-receipt/1": deletion_receipt, "pds-obligation-answer/1": answers}
+        form[receipt["type"]].verify(receipt, keys)
         self.confirmations.append((number, receipt))
-        if receipt["outcome"] == "erased":
-            self.obligations[number]["state"] = "fulfilled"
+        if receipt["outcome"] != "blocked":
+            is_done = receipt["outcome"] in {"erased", "done"}
+            self.obligations[number]["state"] = "fulfilled" if is_done else "retained_with_basis"
         return jsonify(id=number, state=self.obligations[number]["state"])
 
     def _of_token(self):

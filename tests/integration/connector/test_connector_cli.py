@@ -362,3 +362,27 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_what_is_owed_besides_deletion_is_listed_and_answered(ready):
+    """CM-7, LEAD-4: a deletion is answered by a run, not by a word."""
+    connection = ready.person()
+    stop, deletion = ready.peer._oblige(connection, "stop"), ready.peer._oblige(connection)
+
+    listed = json.loads(ready.type("obligations", "list", "--json").stdout)
+    assert [(row["obligation"], row["kind"]) for row in listed] == [
+        (stop, "stop"),
+        (deletion, "delete"),
+    ]
+    for wrong in ((deletion,), ("obligation-9",), (stop, "--ground", "Because!")):
+        assert "not-owed" in ready.type("obligations", "answer", *wrong, code=1).stderr
+    ready.type("obligations", "answer", stop, "--ground", "legal_hold")
+
+    (_, answer) = ready.peer.confirmations[-1]
+    assert (answer["kind"], answer["outcome"], answer["reason"]) == (
+        "stop",
+        "retained",
+        "legal_hold",
+    )
+    left = json.loads(ready.type("obligations", "list", "--json").stdout)
+    assert [row["kind"] for row in left] == ["delete"]

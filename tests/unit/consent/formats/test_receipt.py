@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws as joserfc_jws
 from joserfc.jwk import OKPKey
 
-from consent.formats import deletion_receipt, dpv_terms, jws, receipt
+from consent.formats import deletion_receipt, dpv_terms, jws, obligation_answer, receipt
 from consent.formats.canonical import canonical_bytes, parse
 from consent.formats.deletion_receipt import DeletionFacts, Outcome
 from consent.formats.encoding import b64u
 from consent.formats.errors import FormatError, MalformedError, VerificationError
+from consent.formats.obligation_answer import AnswerFacts, Kind
+from consent.formats.obligation_answer import Outcome as AnswerOutcome
 from consent.formats.receipt_facts import ReceiptKind
 from consent.formats.receipt_shape import STATUS_TERMS
 from tests.support.receipt_samples import receipt_facts
@@ -200,7 +202,7 @@ def test_a_receipt_is_signed_once():
 
 
 def test_what_is_no_receipt_is_not_signed():
-    for sign in (receipt.sign, deletion_receipt.sign):
+    for sign in (receipt.sign, deletion_receipt.sign, obligation_answer.sign):
         with pytest.raises(MalformedError):
             sign({"hello": "world"}, KEY, "r1")
 
@@ -339,6 +341,46 @@ def test_a_blocked_deletion_has_its_reason():
     )
 
     assert deletion_receipt.build(blocked)["reason"] == "legal_hold"
+
+
+ANSWER = AnswerFacts(
+    obligation="a3c1f7d2-93b1-4a52-b6a0-52f0c3f2f9d1",
+    agreement="6f1c1f1e-0000-4000-8000-0000000000cc",
+    kind=Kind.NOTIFY,
+    outcome=AnswerOutcome.DONE,
+    reason=None,
+    answered_at="2026-03-05T08:00:00Z",
+)
+
+
+def test_no_member_of_an_obligation_answer_can_be_changed_or_removed():
+    """CM-7, LEAD-4."""
+    signed = obligation_answer.sign(obligation_answer.build(ANSWER), KEY, "r1")
+    obligation_answer.verify(signed, KEYS)
+
+    for path in list(members(signed)):
+        for change in (
+            lambda inner, name: inner.__setitem__(name, "changed"),
+            lambda inner, name: inner.pop(name),
+        ):
+            with pytest.raises(FormatError):
+                obligation_answer.verify(changed(signed, path, change), KEYS)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"outcome": AnswerOutcome.RETAINED},
+        {"reason": "legal_hold"},
+        {"outcome": AnswerOutcome.RETAINED, "reason": "Because!"},
+        {"obligation": ""},
+        {"answered_at": "yesterday"},
+    ],
+    ids=repr,
+)
+def test_an_obligation_answer_that_contradicts_itself_is_refused(facts):
+    with pytest.raises(MalformedError):
+        obligation_answer.build(replace(ANSWER, **facts))
 
 
 @pytest.mark.parametrize("case", load("receipt"), ids=lambda case: case["name"])

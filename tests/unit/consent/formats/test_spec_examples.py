@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consent.formats import deletion_receipt, receipt
+from consent.formats import deletion_receipt, obligation_answer, receipt
 from consent.formats.canonical import canonical_bytes
 from consent.formats.encoding import b64u_decode
 from consent.formats.leaf import commit, open_private, open_public
@@ -51,7 +51,11 @@ def test_the_leafs_table_names_every_member_of_the_public_part():
 
 @pytest.mark.parametrize(
     ("name", "verify"),
-    [("receipt", receipt.verify), ("deletion-receipt", deletion_receipt.verify)],
+    [
+        ("receipt", receipt.verify),
+        ("deletion-receipt", deletion_receipt.verify),
+        ("obligation-answer", obligation_answer.verify),
+    ],
 )
 def test_receipts_verify_under_the_key_shown(name, verify):
     text, example = read(name)
