@@ -293,6 +293,13 @@ def test_a_merge_shows_what_it_adds_and_keeps_what_is_shared(hers, shared, manag
     assert answer.page.form("decision").fields["attributes"] == [PHONE]
 
 
+def test_a_create_says_that_it_replaces_what_stands(hers, manage):
+    """P-28, P-29"""
+    text = hers.get(manage("create")).text
+
+    assert "A new agreement takes the place of today" in text
+
+
 def test_a_merge_into_another_persons_grant_sends_the_browser_back_gm_m3(
     world, new_browser, shared, manage
 ):
