@@ -26,6 +26,7 @@ from api.doctor import examine
 from api.ending_commands import agreement, reinstate, remove, suspend
 from api.keys import new_jwk, publish_template
 from api.oauth import clients
+from api.registration_commands import registration_token
 from api.wiring import wire
 from consent import auditors, organisations, templates
 from consent.formats import canonical, verify_cli
@@ -418,5 +419,5 @@ def _key_files() -> str:
 main.add_command(demo)
 main.add_command(agreement)
 main.add_command(consent)
-for command in (suspend, remove, reinstate):
+for command in (suspend, remove, reinstate, registration_token):
     organisation.add_command(command)

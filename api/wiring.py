@@ -134,7 +134,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         store, keys, ids, clock, log, sink, receipts, conclusions, amendments
     )
     invitations = InvitationService(store, keys, clock)
-    oauth = build_oauth(store, settings, ids, clock, tokens)
+    oauth = build_oauth(store, settings, ids, clock, log=log, tokens=tokens)
     return Wiring(
         settings=settings,
         keys=keys,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from consent.templates import Template
@@ -23,4 +24,5 @@ class Ask:
     invitation: UUID | None = None  # by which it was asked; None: by none
     flags: tuple[str, ...] = ()  # limits of the purpose that it is unusually near to
     merges: UUID | None = None  # the grant that it must amend; None: whichever stands, or none
+    client_names: Mapping[str, str] = field(default_factory=dict)  # by language, where it has some
     starts_anew: bool = False  # a fresh grant, in the place of one that stands

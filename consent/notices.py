@@ -47,7 +47,7 @@ def build(
             "address": organisation.address,
             "standing": organisation.standing,
         },
-        "client": {"id": str(ask.client_id), "name": ask.client_name},
+        "client": {"id": str(ask.client_id), "name": ask.client_names.get(locale, ask.client_name)},
         # The whole host: where the person will land is theirs to judge (CUX-19).
         "redirect_host": urlsplit(ask.redirect_uri).netloc,
         "template": {

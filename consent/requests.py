@@ -13,7 +13,7 @@ never promotes (P-27).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -58,6 +58,7 @@ class Asker:
     client_name: str
     organisation_id: UUID
     redirect_uri: str
+    client_names: Mapping[str, str] = field(default_factory=dict)  # by language
 
 
 def check(
@@ -91,6 +92,7 @@ def check(
     ask = Ask(
         client_id=asker.client_id,
         client_name=asker.client_name,
+        client_names=asker.client_names,
         redirect_uri=asker.redirect_uri,
         template=template,
         actions=_actions(template, details["actions"]),

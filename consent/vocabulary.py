@@ -296,6 +296,8 @@ class EventName(StrEnum):
     ORGANISATION_REMOVED = "organisation.removed"
     ORGANISATION_REINSTATED = "organisation.reinstated"
     ORGANISATION_KEYS_ROTATED = "organisation.keys_rotated"
+    REGISTRATION_ALLOWED = "organisation.registration_allowed"
+    CLIENT_REGISTERED = "organisation.client_registered"
     TEMPLATE_PUBLISHED = "template.published"
     AUDITOR_CREATED = "auditor.created"
     EVIDENCE_EXPORTED = "evidence.exported"

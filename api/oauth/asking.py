@@ -80,4 +80,10 @@ def _asker(client: ConfidentialClient, redirect_uri: str) -> Asker:
     record = client.handle
     if not isinstance(record, ClientRecord):
         raise InvalidRequestURIError
-    return Asker(UUID(client.client_id), record.name, record.organisation_id, redirect_uri)
+    return Asker(
+        client_id=UUID(client.client_id),
+        client_name=record.name,
+        organisation_id=record.organisation_id,
+        redirect_uri=redirect_uri,
+        client_names=record.names,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,7 @@ class ClientRecord:
     id: UUID
     organisation_id: UUID
     name: str
+    names: Mapping[str, str] = field(default_factory=dict)  # by language, where it has some
 
 
 def find(session: Session, client_id: str) -> ConfidentialClient | None:
@@ -58,7 +59,9 @@ def find(session: Session, client_id: str) -> ConfidentialClient | None:
     if row is None:
         return None
     client: Client = row[0]
-    handle = ClientRecord(client.id, client.organisation_id, client.name)
+    named = {"az": client.name_az, "en": client.name_en}
+    names = {locale: name for locale, name in named.items() if name is not None}
+    handle = ClientRecord(client.id, client.organisation_id, client.name, names)
     if row.standing != Standing.GOOD:
         return ConfidentialClient(
             client_id=client_id,
@@ -110,6 +113,8 @@ def create(
     loopback: bool,
     now: datetime,
     initiate_login_uri: str | None = None,
+    names: Mapping[str, str] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> UUID:
     """Register a client; returns its id, which the server chooses (BCP-B12).
 
@@ -122,6 +127,8 @@ def create(
         loopback: whether `http://127.0.0.1` is accepted as well (P-37).
         now: the instant.
         initiate_login_uri: where people whom it invited are sent; None: it does not invite.
+        names: by language, where it has some.
+        about: what else it registered of itself.
 
     Raises:
         ValidationFailedError: a URI or key cannot be registered.
@@ -147,6 +154,9 @@ def create(
             organisation_id=organisation_id,
             name=name,
             redirect_uris=list(redirect_uris),
+            name_az=(names or {}).get("az"),
+            name_en=(names or {}).get("en"),
+            about=dict(about) if about is not None else None,
             initiate_login_uri=initiate_login_uri,
             jwks=dict(jwks),
             created_at=now,

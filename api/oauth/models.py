@@ -19,11 +19,28 @@ class Client(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     organisation_id: Mapped[UUID] = mapped_column(Uuid, index=True)
     name: Mapped[str] = mapped_column(String(120))
+    name_az: Mapped[str | None] = mapped_column(String(120))  # null: `name`, as in English
+    name_en: Mapped[str | None] = mapped_column(String(120))
+    # client_uri, policy_uri, software_id, software_version, as registered; null: by the operator
+    about: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     # Where invitations lead (OpenID Connect Core section 4); null: the client cannot invite.
     initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
     jwks: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSON)  # public keys only
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class RegistrationToken(Base):
+    """An initial access token: lets one organisation register clients (RFC 7591 section 3)."""
+
+    __tablename__ = "registration_tokens"
+    __table_args__ = (Index(None, "expires_at"),)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    organisation_id: Mapped[UUID] = mapped_column(Uuid)
+    uses_left: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class PushedRequest(Base):

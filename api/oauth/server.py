@@ -24,13 +24,16 @@ from api.oauth.ext.rar_rfc9396 import (
     InvalidAuthorizationDetailsError,
     RichAuthorizationRequests,
 )
+from api.oauth.ext.registration_rfc7591 import ClientRegistration, RegistrationPolicy
 from api.oauth.ext.revocation_rfc7009 import RevocationEndpoint
 from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
+from api.oauth.registration import RegistrationService
 from api.oauth.stores import PushedRequestTable, ReplayTable
 from api.oauth.tokens import Found, TokenService
 from consent import requests
 from consent.asks import Ask
 from consent.errors import AskRefusedError
+from consent.log.entries import EventLog
 from pds.clock import Clock
 from pds.ids import IdFactory
 from pds.settings import Settings
@@ -112,11 +115,18 @@ class AuthorizationService:
     tokens: TokenService
     pushed: PushedRequestTable
     proofs: ProofVerifier
+    registration: ClientRegistration
     server: Server = field(repr=False)
 
 
 def build(
-    store: Store, settings: Settings, ids: IdFactory, clock: Clock, tokens: TokenService
+    store: Store,
+    settings: Settings,
+    ids: IdFactory,
+    clock: Clock,
+    *,
+    log: EventLog,
+    tokens: TokenService,
 ) -> AuthorizationService:
     """Make the authorization server."""
     pushed = PushedRequestTable(store, ids, clock)
@@ -150,4 +160,15 @@ def build(
     server.register_client_credentials_grant()
     server.register_endpoint(Revocation)
     server.register_endpoint(Introspection)
-    return AuthorizationService(store, settings, tokens, pushed, proofs, server)
+    loopback = settings.server.insecure_loopback
+    registration = ClientRegistration(
+        RegistrationPolicy(
+            grant_types=sorted(clients.GRANT_TYPES),
+            scopes=clients.SCOPES,
+            details_types=[requests.TYPE],
+            locales=("az", "en"),
+            loopback=loopback,
+        ),
+        RegistrationService(store, clock, log, loopback=loopback),
+    )
+    return AuthorizationService(store, settings, tokens, pushed, proofs, registration, server)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from api.oauth.models import PushedRequest, Replay, Token
+from api.oauth.models import PushedRequest, RegistrationToken, Replay, Token
 from pds.sweeping import BATCH, sweep_table
 
 
@@ -22,4 +22,5 @@ def sweep(session: Session, *, now: datetime, limit: int = BATCH) -> int:
         sweep_table(session, Token, Token.expires_at <= now, limit=limit)
         + sweep_table(session, PushedRequest, PushedRequest.expires_at <= now, limit=limit)
         + sweep_table(session, Replay, Replay.expires_at <= now, limit=limit)
+        + sweep_table(session, RegistrationToken, RegistrationToken.expires_at <= now, limit=limit)
     )

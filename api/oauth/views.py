@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from authlib.oauth2 import OAuth2Error
+from flask import Blueprint, Response, jsonify, request
 
 from api.oauth.authorization import authorization
 from api.oauth.clients import RESOURCE_SCOPES, SCOPES
 from api.oauth.ext import grant_management, metadata_rfc8414, protected_resource_rfc9728
+from api.oauth.ext.flask_request import bounded_body
 from api.oauth.ext.par_rfc9126 import PushedAuthorizationEndpoint
 from api.oauth.server import AuthorizationService
 from consent.requests import TYPE as DETAILS_TYPE
 from pds.settings import Settings
 
 blueprint = Blueprint("oauth", __name__)
+METADATA_BYTES_MAX = 65_536
 
 
 def _service() -> AuthorizationService:
@@ -46,6 +49,26 @@ def introspect() -> Response:
     return _service().server.create_endpoint_response("introspection")
 
 
+@blueprint.post("/oauth/register")
+def register() -> Response:
+    """Register a client (RFC 7591)."""
+    service = _service()
+    try:
+        sent = bounded_body(METADATA_BYTES_MAX)
+    except OAuth2Error as error:
+        return service.server.handle_error_response(None, error)
+    status, body, headers = service.registration.answer(
+        authorization=request.headers.getlist("Authorization"),
+        query=request.query_string,
+        media_type=request.mimetype,
+        body=sent,
+    )
+    response = jsonify(body)
+    response.status_code = status
+    response.headers.extend(headers)
+    return response
+
+
 @blueprint.get("/.well-known/oauth-authorization-server")
 def metadata() -> Response:
     """Describe the authorization server (RFC 8414)."""
@@ -76,6 +99,7 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         pushed_authorization_request=f"{issuer}/oauth/par",
         revocation=f"{issuer}/oauth/revoke",
         introspection=f"{issuer}/oauth/introspect",
+        registration=f"{issuer}/oauth/register",
         grant_management=f"{issuer}/oauth/grants",
     )
     return metadata_rfc8414.metadata(

@@ -67,7 +67,7 @@ def current_request(*, base_url: str, form_bytes_max: int) -> FAPIRequest:
     """Return the current Flask request, or raise `OAuth2Error` for an ambiguous one."""
     if flask_request.method == "POST":
         check_form(query=flask_request.query_string, media_type=flask_request.mimetype)
-        _limit_body(form_bytes_max)
+        bounded_body(form_bytes_max)
         pairs = flask_request.form.items(multi=True)
     else:
         pairs = flask_request.args.items(multi=True)
@@ -80,8 +80,8 @@ def current_request(*, base_url: str, form_bytes_max: int) -> FAPIRequest:
     )
 
 
-def _limit_body(bytes_max: int) -> None:
-    """Refuse a body above a limit.
+def bounded_body(bytes_max: int) -> bytes:
+    """Return the body of the current request, or raise `FormTooLargeError` above a limit.
 
     One that comes in chunks does not say its length. Werkzeug cuts it at the limit without a word,
     so what is left may miss parameters that another reader would see.
@@ -93,3 +93,4 @@ def _limit_body(bytes_max: int) -> None:
         raise FormTooLargeError("the body is too large") from error
     if flask_request.content_length is None and len(body) >= bytes_max:
         raise FormTooLargeError("the body is too large")
+    return body

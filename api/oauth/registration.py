@@ -1,0 +1,157 @@
+"""Clients that organisations register themselves, with a token from the operator (RFC 7591).
+
+The operator answers for who an organisation is; the token says whose client it will be, and is
+shown once. A name must not look like that of anybody else (THR-2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from api.oauth import clients
+from api.oauth.ext.registration_rfc7591 import (
+    ClientMetadata,
+    InvalidClientMetadataError,
+    InvalidInitialAccessTokenError,
+)
+from api.oauth.look_alikes import is_of_mixed_scripts, look_alike
+from api.oauth.models import Client, RegistrationToken
+from consent import organisations
+from consent.log.entries import EventLog
+from consent.models import Organisation
+from consent.vocabulary import EventName, Standing
+from pds.clock import Clock
+from pds.crypto.secrets import TokenSecret, mint, parse
+from pds.errors import ConflictError
+from pds.ids import random_uuid
+from pds.store import Store
+
+
+def allow(
+    session: Session,
+    organisation_id: UUID,
+    log: EventLog,
+    *,
+    uses: int,
+    now: datetime,
+    expires_at: datetime,
+) -> TokenSecret:
+    """Make an initial access token for an organisation; its text is never to be had again.
+
+    Raises:
+        NotFoundError: there is no such organisation.
+        ConflictError: it is not in good standing.
+    """
+    if organisations.get(session, organisation_id).standing != Standing.GOOD:
+        raise ConflictError("the organisation is not in good standing")
+    secret = mint("ir", random_uuid())
+    session.execute(
+        insert(RegistrationToken).values(
+            id=secret.selector,
+            verifier=secret.verifier(),
+            organisation_id=organisation_id,
+            uses_left=uses,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    log.append_deployment(session, EventName.REGISTRATION_ALLOWED, at=now)
+    return secret
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationService:
+    """Registers clients; the `RegistrationStore` of the endpoint."""
+
+    store: Store
+    clock: Clock
+    log: EventLog
+    loopback: bool
+
+    def find_token(self, token: str) -> RegistrationToken | None:
+        """Return a token that can still be used, of an organisation in good standing."""
+        secret = parse(token, "ir")
+        if secret is None:
+            return None
+        with self.store.read() as session:
+            row = session.get(RegistrationToken, secret.selector)
+            if row is None or not secret.matches(row.verifier):
+                return None
+            standing = organisations.get(session, row.organisation_id).standing
+        usable = row.uses_left > 0 and row.expires_at > self.clock.now()
+        return row if usable and standing == Standing.GOOD else None
+
+    def register(self, token: RegistrationToken, metadata: ClientMetadata) -> tuple[str, int]:
+        """Spend a use of the token and store the client.
+
+        Raises:
+            InvalidInitialAccessTokenError: another registration had the last use.
+            InvalidClientMetadataError: a name is not acceptable.
+        """
+        now = self.clock.now()
+        self._check_names(token.organisation_id, {metadata.name, *metadata.names.values()})
+
+        def job(session: Session) -> UUID:
+            self._spend(session, token, now)
+            client_id = clients.create(
+                session,
+                organisation_id=token.organisation_id,
+                name=metadata.name,
+                redirect_uris=metadata.redirect_uris,
+                jwks=metadata.jwks,
+                loopback=self.loopback,
+                now=now,
+                initiate_login_uri=metadata.initiate_login_uri,
+                names=metadata.names,
+                about=metadata.about,
+            )
+            self.log.append_deployment(session, EventName.CLIENT_REGISTERED, at=now)
+            return client_id
+
+        return str(self.store.write(job)), int(now.timestamp())
+
+    def _spend(self, session: Session, token: RegistrationToken, now: datetime) -> None:
+        # Its organisation stays as it is: one that is suspended meanwhile registers nothing.
+        held = organisations.hold(session, token.organisation_id)
+        spent = session.execute(
+            update(RegistrationToken)
+            .where(
+                RegistrationToken.id == token.id,
+                RegistrationToken.uses_left > 0,
+                RegistrationToken.expires_at > now,
+            )
+            .values(uses_left=RegistrationToken.uses_left - 1)
+            .returning(RegistrationToken.id)
+        ).one_or_none()
+        if spent is None or held.standing != Standing.GOOD:
+            raise InvalidInitialAccessTokenError
+
+    def _check_names(self, organisation_id: UUID, names: set[str]) -> None:
+        """Refuse names of mixed scripts, and any that looks like one of another organisation's.
+
+        Before the write job: how many there are is not bounded. Of two that come at one moment
+        under one name both get through; each has the operator's token.
+        """
+        if any(is_of_mixed_scripts(name) for name in names):
+            raise InvalidClientMetadataError("client_name mixes scripts")
+        with self.store.read() as session:
+            clients_of_others = session.execute(
+                select(Client.name, Client.name_az, Client.name_en).where(
+                    Client.organisation_id != organisation_id
+                )
+            )
+            others = {name for row in clients_of_others for name in row if name}
+            named = session.execute(
+                select(Organisation.name_az, Organisation.name_en).where(
+                    Organisation.id != organisation_id
+                )
+            )
+            others |= {name for row in named for name in row}
+        if any(look_alike(name, others) for name in names):
+            # Whose is not told: who is served here is not everybody's to know.
+            raise InvalidClientMetadataError("client_name looks like another's")
