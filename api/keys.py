@@ -56,7 +56,7 @@ def publish_template(
     now = services.clock.now()
 
     def job(session: Session) -> templates.Template:
-        keys = clients.signing_keys(session, organisation)
+        keys = clients.signing_keys(session, organisation, now=now)
         published = templates.publish(session, signed, keys=keys, now=now)
         services.log.append_deployment(session, EventName.TEMPLATE_PUBLISHED, at=now)
         return published

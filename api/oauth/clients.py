@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from pds.ids import random_uuid
 RESOURCE_SCOPES = ("organisation", "obligations")
 SCOPES = (*RESOURCE_SCOPES, QUERY_SCOPE, REVOKE_SCOPE)
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
+JWKS_KEPT_FOR = timedelta(minutes=10)  # what was fetched from a `jwks_uri` (THR-8)
 _KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
 
 
@@ -37,9 +38,19 @@ class ClientRecord:
     organisation_id: UUID
     name: str
     names: Mapping[str, str] = field(default_factory=dict)  # by language, where it has some
+    jwks_uri: str | None = None
 
 
-def find(session: Session, client_id: str) -> ConfidentialClient | None:
+def usable_jwks(client: Client, *, now: datetime) -> dict[str, list[dict[str, str]]]:
+    """Return a client's keys; none if they were fetched too long ago."""
+    if client.jwks_uri is None:
+        return client.jwks
+    fetched_at = client.jwks_fetched_at
+    is_old = fetched_at is None or fetched_at + JWKS_KEPT_FOR <= now
+    return {"keys": []} if is_old else client.jwks
+
+
+def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClient | None:
     """Return a client, or None.
 
     One whose organisation is suspended or removed may still do what it owes (CM-7), and no more:
@@ -61,18 +72,19 @@ def find(session: Session, client_id: str) -> ConfidentialClient | None:
     client: Client = row[0]
     named = {"az": client.name_az, "en": client.name_en}
     names = {locale: name for locale, name in named.items() if name is not None}
-    handle = ClientRecord(client.id, client.organisation_id, client.name, names)
+    handle = ClientRecord(client.id, client.organisation_id, client.name, names, client.jwks_uri)
+    jwks = usable_jwks(client, now=now)
     if row.standing != Standing.GOOD:
         return ConfidentialClient(
             client_id=client_id,
-            jwks=client.jwks,
+            jwks=jwks,
             scopes=frozenset({"obligations"}),
             grant_types=frozenset({"client_credentials"}),
             handle=handle,
         )
     return ConfidentialClient(
         client_id=client_id,
-        jwks=client.jwks,
+        jwks=jwks,
         redirect_uris=tuple(client.redirect_uris),
         scopes=frozenset(SCOPES),
         grant_types=GRANT_TYPES,
@@ -115,6 +127,7 @@ def create(
     initiate_login_uri: str | None = None,
     names: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
+    jwks_uri: str | None = None,
 ) -> UUID:
     """Register a client; returns its id, which the server chooses (BCP-B12).
 
@@ -129,6 +142,7 @@ def create(
         initiate_login_uri: where people whom it invited are sent; None: it does not invite.
         names: by language, where it has some.
         about: what else it registered of itself.
+        jwks_uri: where the keys were fetched just now; None: they were registered.
 
     Raises:
         ValidationFailedError: a URI or key cannot be registered.
@@ -159,6 +173,8 @@ def create(
             about=dict(about) if about is not None else None,
             initiate_login_uri=initiate_login_uri,
             jwks=dict(jwks),
+            jwks_uri=jwks_uri,
+            jwks_fetched_at=now if jwks_uri is not None else None,
             created_at=now,
         )
     )
@@ -170,12 +186,15 @@ def rotate_keys(session: Session, client_id: UUID, jwks: Mapping[str, Any]) -> N
 
     Raises:
         NotFoundError: there is no such client.
-        ValidationFailedError: a key cannot be registered.
+        ValidationFailedError: a key cannot be registered, or the client publishes its own.
     """
     issues = _key_issues(jwks)
     if issues:
         raise ValidationFailedError(issues)
     client = get(session, client_id)
+    if client.jwks_uri is not None:
+        detail = "the client publishes its keys at its jwks_uri"
+        raise ValidationFailedError([Issue("jwks", "jwks_uri", detail)])
     fresh = list(jwks["keys"])
     known = {key.get("kid") for key in fresh}
     kept = [key for key in client.jwks["keys"] if key.get("kid") not in known]
@@ -183,12 +202,12 @@ def rotate_keys(session: Session, client_id: UUID, jwks: Mapping[str, Any]) -> N
     session.execute(update(Client).where(Client.id == client_id).values(jwks={"keys": keys}))
 
 
-def signing_keys(session: Session, organisation_id: UUID) -> dict[str, bytes]:
+def signing_keys(session: Session, organisation_id: UUID, *, now: datetime) -> dict[str, bytes]:
     """Return the Ed25519 keys with which an organisation signs documents, by `kid`."""
     return {
         key["kid"]: base64.urlsafe_b64decode(key["x"] + "=")
         for client in of_organisation(session, organisation_id)
-        for key in client.jwks["keys"]
+        for key in usable_jwks(client, now=now)["keys"]
         if key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and "kid" in key
     }
 

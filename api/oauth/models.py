@@ -27,6 +27,10 @@ class Client(Base):
     # Where invitations lead (OpenID Connect Core section 4); null: the client cannot invite.
     initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
     jwks: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSON)  # public keys only
+    # Where it publishes its keys; null: it registered them, and `jwks` holds until it is replaced.
+    jwks_uri: Mapped[str | None] = mapped_column(String(2000))
+    jwks_fetched_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    jwks_tried_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not since then
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 

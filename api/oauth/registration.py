@@ -6,8 +6,10 @@ shown once. A name must not look like that of anybody else (THR-2).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
@@ -21,6 +23,8 @@ from api.oauth.ext.registration_rfc7591 import (
 )
 from api.oauth.look_alikes import is_of_mixed_scripts, look_alike
 from api.oauth.models import Client, RegistrationToken
+from api.oauth.remote_keys import RemoteKeys
+from api.outgoing.fetching import FetchError
 from consent import organisations
 from consent.log.entries import EventLog
 from consent.models import Organisation
@@ -71,6 +75,7 @@ class RegistrationService:
     store: Store
     clock: Clock
     log: EventLog
+    remote: RemoteKeys
     loopback: bool
 
     def find_token(self, token: str) -> RegistrationToken | None:
@@ -91,10 +96,10 @@ class RegistrationService:
 
         Raises:
             InvalidInitialAccessTokenError: another registration had the last use.
-            InvalidClientMetadataError: a name is not acceptable.
+            InvalidClientMetadataError: a name is not acceptable, or `jwks_uri` has no keys.
         """
-        now = self.clock.now()
         self._check_names(token.organisation_id, {metadata.name, *metadata.names.values()})
+        jwks, now = self._jwks(metadata), self.clock.now()
 
         def job(session: Session) -> UUID:
             self._spend(session, token, now)
@@ -103,7 +108,8 @@ class RegistrationService:
                 organisation_id=token.organisation_id,
                 name=metadata.name,
                 redirect_uris=metadata.redirect_uris,
-                jwks=metadata.jwks,
+                jwks=jwks,
+                jwks_uri=metadata.jwks_uri,
                 loopback=self.loopback,
                 now=now,
                 initiate_login_uri=metadata.initiate_login_uri,
@@ -114,6 +120,15 @@ class RegistrationService:
             return client_id
 
         return str(self.store.write(job)), int(now.timestamp())
+
+    def _jwks(self, metadata: ClientMetadata) -> Mapping[str, Any]:
+        if metadata.jwks_uri is None:
+            return metadata.jwks or {}
+        try:
+            return self.remote.read(metadata.jwks_uri)
+        except FetchError as error:
+            # One text for all that can be wrong: it is not for finding out what stands where.
+            raise InvalidClientMetadataError("jwks_uri has no JWK Set that can be used") from error
 
     def _spend(self, session: Session, token: RegistrationToken, now: datetime) -> None:
         # Its organisation stays as it is: one that is suspended meanwhile registers nothing.

@@ -28,8 +28,10 @@ from api.oauth.ext.registration_rfc7591 import ClientRegistration, RegistrationP
 from api.oauth.ext.revocation_rfc7009 import RevocationEndpoint
 from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
 from api.oauth.registration import RegistrationService
+from api.oauth.remote_keys import RemoteKeys
 from api.oauth.stores import PushedRequestTable, ReplayTable
 from api.oauth.tokens import Found, TokenService
+from api.outgoing.fetching import Fetcher
 from consent import requests
 from consent.asks import Ask
 from consent.errors import AskRefusedError
@@ -132,10 +134,8 @@ def build(
     pushed = PushedRequestTable(store, ids, clock)
     proofs = ProofVerifier()
 
-    def find_client(client_id: str) -> ConfidentialClient | None:
-        with store.read() as session:
-            return clients.find(session, client_id)
-
+    loopback = settings.server.insecure_loopback
+    remote = RemoteKeys(store, clock, Fetcher(insecure_loopback=loopback).get)
     asking = Asking(store, ids, clock, resource=f"{settings.server.issuer}/v1")
     server = Server(
         ServerConfig(
@@ -145,7 +145,7 @@ def build(
             request_uri_seconds=settings.oauth.request_seconds,
             scopes=clients.SCOPES,
         ),
-        query_client=find_client,
+        query_client=remote.find,
         issue_tokens=tokens.issue,
         pushed_requests=pushed,
         replays=ReplayTable(store),
@@ -160,7 +160,6 @@ def build(
     server.register_client_credentials_grant()
     server.register_endpoint(Revocation)
     server.register_endpoint(Introspection)
-    loopback = settings.server.insecure_loopback
     registration = ClientRegistration(
         RegistrationPolicy(
             grant_types=sorted(clients.GRANT_TYPES),
@@ -169,6 +168,6 @@ def build(
             locales=("az", "en"),
             loopback=loopback,
         ),
-        RegistrationService(store, clock, log, loopback=loopback),
+        RegistrationService(store, clock, log, remote, loopback=loopback),
     )
     return AuthorizationService(store, settings, tokens, pushed, proofs, registration, server)

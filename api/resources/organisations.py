@@ -197,7 +197,7 @@ class Templates(MethodView):
 
         def job(session: Session) -> Template:
             asked.hold(session)
-            keys = clients.signing_keys(session, client.organisation_id)
+            keys = clients.signing_keys(session, client.organisation_id, now=services.clock.now())
             before = len(templates.of_organisation(session, client.organisation_id))
             template = templates.publish(session, signed, keys=keys, now=now)
             if len(templates.of_organisation(session, client.organisation_id)) != before:
@@ -262,7 +262,7 @@ class Confirmation(MethodView):
         """Record a deletion receipt or an obligation answer, signed with an Ed25519 key."""
         client, services = organisation_token(owes=True), wiring()
         with services.uow.read() as session:
-            keys = clients.signing_keys(session, client.organisation_id)
+            keys = clients.signing_keys(session, client.organisation_id, now=services.clock.now())
         answered = services.obligations.confirm(
             obligation_id,
             organisation_id=client.organisation_id,

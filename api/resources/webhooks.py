@@ -9,6 +9,8 @@ from uuid import UUID
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
+from api.outgoing import addresses
+from api.outgoing.addresses import UrlRefusedError
 from api.resources.authentication import organisation_token
 from api.resources.parsing import StrictBlueprint, cursor_id
 from api.resources.repeating import REPEATABLE, Asked
@@ -25,8 +27,6 @@ from api.schemas.webhooks import (
     QueuedSchema,
     RangeSchema,
 )
-from api.webhooks import addresses
-from api.webhooks.addresses import UrlRefusedError
 from api.wiring import Wiring, wiring
 from consent.webhooks import deliveries, endpoints, keys
 from consent.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from api.outgoing.addresses import URL_CHARACTERS
 from api.schemas.organisations import PageQuerySchema
-from api.webhooks.addresses import URL_CHARACTERS
 from consent.vocabulary import FeedEvent
 from consent.webhooks.deliveries import Outcome
 from consent.webhooks.endpoints import EVENTS, TEST_EVENT, DisabledReason

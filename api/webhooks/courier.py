@@ -20,8 +20,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy.orm import Session
 
-from api.webhooks import addresses
-from api.webhooks.addresses import UrlRefusedError
+from api.outgoing import addresses
+from api.outgoing.addresses import UrlRefusedError
 from api.webhooks.sending import Sender
 from api.wiring import Wiring
 from consent.webhooks import deliveries, endpoints, keys

@@ -1,9 +1,8 @@
 """One HTTP/1.1 POST to an address that was looked at, within a time for all of it.
 
 Only the head of the answer is read, at most 16 KiB of it, until one deadline for connecting, the
-handshake and the answer together: whoever answers a byte at a time gains nothing. The time that the
-resolver took counts, though it cannot be cut short. The body is never read, a redirect never
-followed.
+handshake and the answer together: whoever answers a byte at a time gains nothing. The body is never
+read, a redirect never followed.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from api.webhooks import addresses
-from api.webhooks.addresses import AddressRefusedError, Lookup, Target
+from api.outgoing.addresses import AddressRefusedError, Lookup, Target
+from api.outgoing.connecting import Deadline, Dialler
 from consent.webhooks.deliveries import Answer, Outcome
 
 HEAD_BYTES = 16_384
@@ -36,8 +35,7 @@ class Sender:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._timeout_seconds = timeout_seconds
-        self._lookup = lookup
-        self._tls = tls or ssl.create_default_context()
+        self._dialler = Dialler(lookup, tls or ssl.create_default_context())
 
     def post(
         self, target: Target, body: bytes, headers: Mapping[str, str], *, now: datetime
@@ -57,11 +55,10 @@ class Sender:
         begun: float,
         now: datetime,
     ) -> tuple[Outcome, int | None, timedelta | None]:
-        deadline = begun + self._timeout_seconds
+        deadline = Deadline(begun + self._timeout_seconds)
         try:
-            address = addresses.resolve(target, lookup=self._lookup)
-            with self._connected(target, address, deadline) as connection:
-                connection.settimeout(_left(deadline))
+            with self._dialler.connect(target, deadline) as connection:
+                connection.settimeout(deadline.left())
                 connection.sendall(_request(target, body, headers))
                 head = _read_head(connection, deadline)
         except AddressRefusedError:
@@ -73,18 +70,6 @@ class Sender:
         except OSError:
             return Outcome.UNREACHABLE, None, None
         return _judged(head, now)
-
-    def _connected(self, target: Target, address: str, deadline: float) -> socket.socket:
-        connection = socket.create_connection((address, target.port), timeout=_left(deadline))
-        if not target.tls:
-            return connection
-        try:
-            connection.settimeout(_left(deadline))
-            # The certificate is for the name, whatever address it led to.
-            return self._tls.wrap_socket(connection, server_hostname=target.host)
-        except BaseException:
-            connection.close()
-            raise
 
 
 def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -100,7 +85,7 @@ def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def _read_head(connection: socket.socket, deadline: float) -> bytes:
+def _read_head(connection: socket.socket, deadline: Deadline) -> bytes:
     """Return the head of the final answer, those of 1xx before it passed over."""
     received = b""
     while True:
@@ -112,7 +97,7 @@ def _read_head(connection: socket.socket, deadline: float) -> bytes:
             continue
         if len(received) > HEAD_BYTES:
             return b""
-        connection.settimeout(_left(deadline))
+        connection.settimeout(deadline.left())
         more = connection.recv(4096)
         if not more:
             return b""
@@ -144,13 +129,6 @@ def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     except ValueError:
         return None
     return max(until.replace(tzinfo=until.tzinfo or UTC) - now, timedelta())
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 class _Head:

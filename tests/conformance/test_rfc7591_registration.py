@@ -246,3 +246,16 @@ def test_a_query_or_another_type_is_an_invalid_request_al_9(more):
     status, body, _ = post(METADATA, **more)
 
     assert (status, body["error"]) == (400, "invalid_request")
+
+
+def test_keys_by_reference_are_kept_as_that_and_never_beside_others_section_2():
+    by_reference = {name: value for name, value in METADATA.items() if name != "jwks"}
+    uri = "https://client.example/jwks"
+
+    body = post({**by_reference, "jwks_uri": uri})[1]
+
+    assert body["jwks_uri"] == uri
+    assert "jwks" not in body
+    assert refused({**METADATA, "jwks_uri": uri}) == "invalid_client_metadata"
+    assert refused({**by_reference, "jwks_uri": "http://x.example"}) == "invalid_client_metadata"
+    assert refused(by_reference) == "invalid_client_metadata"

@@ -96,7 +96,7 @@ class Organisation:
         services = self.world.services
 
         def job(session):
-            keys = clients.signing_keys(session, self.id)
+            keys = clients.signing_keys(session, self.id, now=services.clock.now())
             return publish(session, signed, keys=keys, now=services.clock.now())
 
         return services.uow.write(job)

@@ -19,7 +19,7 @@ from typing import Any, Final
 from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Request
 
 from api.oauth.ext import compact_jws
-from api.oauth.ext.clients import ConfidentialClient, suits
+from api.oauth.ext.clients import ConfidentialClient, JWKSet, suits
 from api.oauth.ext.compact_jws import ALGORITHMS, CompactJWS, JWSError
 from api.oauth.ext.replay import CLIENT_ASSERTION, ReplayStore, one_time_hash
 
@@ -101,17 +101,28 @@ def _authentic_claims(
     # `sub` is read before the signature holds: it only chooses whose keys to try.
     subject = claims.get("sub")
     client = query_client(subject) if isinstance(subject, str) and subject.isascii() else None
-    if client is None or not _is_signed_by(client, jws, header):
+    if client is None or not (
+        _is_signed_by(client.jwks, jws, header) or _is_signed_anew(client, jws, header)
+    ):
         raise _unknown()
     return client, claims
 
 
-def _is_signed_by(client: ConfidentialClient, jws: CompactJWS, header: dict[str, Any]) -> bool:
+def _is_signed_anew(client: ConfidentialClient, jws: CompactJWS, header: dict[str, Any]) -> bool:
+    """Tell whether a key signed that its client published after we looked (FAPI-C7, THR-8)."""
+    known = {jwk.get("kid") for jwk in client.jwks["keys"]}
+    if client.renew_jwks is None or header.get("kid") in known:
+        return False
+    jwks = client.renew_jwks()
+    return jwks is not None and _is_signed_by(jwks, jws, header)
+
+
+def _is_signed_by(jwks: JWKSet, jws: CompactJWS, header: dict[str, Any]) -> bool:
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS or header.get("typ") not in _TYPES or "crit" in header:
         return False
     kid = header.get("kid")
-    for jwk in client.jwks["keys"]:
+    for jwk in jwks["keys"]:
         # Two keys of one kid: type, alg and use decide (FAPI-C8), so every candidate is tried.
         if (kid is None or jwk.get("kid") == kid) and suits(jwk, algorithm):
             try:

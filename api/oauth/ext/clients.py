@@ -6,7 +6,7 @@ There is no client secret to store, leak or compare (AL-15). The methods are tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from api.oauth.ext.redirects import is_registered
 
 AUTH_METHOD: Final = "private_key_jwt"
 KEYS_MAX: Final = 20
+JWKSet = Mapping[str, Sequence[Mapping[str, Any]]]
 _BY_REFERENCE: Final = frozenset({"jku", "x5u", "x5c"})
 
 
@@ -25,21 +26,25 @@ class ConfidentialClient:
 
     Attributes:
         client_id: chosen by the server (BCP-B12).
-        jwks: its JWK Set, public keys only, as checked by `jwks_fault`.
+        jwks: its JWK Set, public keys only, as checked by `jwks_fault`; empty if all that is known
+            of its `jwks_uri` is too old.
         redirect_uris: compared character by character; may be empty.
         scopes: API scopes that it may ask for.
         grant_types: of those that the server has registered.
         authorization_details_types: RFC 9396 types that it may ask for.
         handle: the application's own object; nothing here looks at it.
+        renew_jwks: returns the set behind its `jwks_uri` as it is now, or None if that is not to be
+            had, or was asked for a moment ago; None for a client that registered its keys.
     """
 
     client_id: str
-    jwks: Mapping[str, Sequence[Mapping[str, Any]]]
+    jwks: JWKSet
     redirect_uris: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token"})
     authorization_details_types: frozenset[str] = frozenset()
     handle: object = None
+    renew_jwks: Callable[[], JWKSet | None] | None = None
 
     def get_client_id(self) -> str:
         """Return the client id."""

@@ -87,7 +87,8 @@ class ClientMetadata:
         name: what people see where there is no name in their language.
         names: by language.
         redirect_uris: in the order given.
-        jwks: public keys, as checked by `jwks_fault`.
+        jwks: public keys, as checked by `jwks_fault`; None if `jwks_uri` has them.
+        jwks_uri: an https URL; whether it leads anywhere is the application's to find out.
         initiate_login_uri: where this server may start a login.
         about: `client_uri`, `policy_uri`, `software_id`, `software_version`; those given.
         fixed: what is the same for every client.
@@ -96,7 +97,8 @@ class ClientMetadata:
     name: str
     names: Mapping[str, str]
     redirect_uris: Sequence[str]
-    jwks: Members
+    jwks: Members | None = None
+    jwks_uri: str | None = None
     initiate_login_uri: str | None = None
     about: Mapping[str, str] = field(default_factory=dict)
     fixed: Members = field(default_factory=dict)
@@ -107,13 +109,13 @@ class ClientMetadata:
             "client_name": self.name,
             **{f"client_name#{locale}": text for locale, text in self.names.items()},
             "redirect_uris": list(self.redirect_uris),
-            "jwks": dict(self.jwks),
+            "jwks": self.jwks,
+            "jwks_uri": self.jwks_uri,
+            "initiate_login_uri": self.initiate_login_uri,
             **self.about,
             **self.fixed,
         }
-        if self.initiate_login_uri is not None:
-            members["initiate_login_uri"] = self.initiate_login_uri
-        return members
+        return {name: value for name, value in members.items() if value is not None}
 
 
 class RegistrationStore(Protocol):
@@ -201,6 +203,7 @@ def read_metadata(document: Members, policy: RegistrationPolicy) -> ClientMetada
         names=names,
         redirect_uris=_redirect_uris(document, policy),
         jwks=_jwks(document),
+        jwks_uri=_https(document, "jwks_uri", loopback=policy.loopback),
         initiate_login_uri=_https(
             document, "initiate_login_uri", reserved=LOGIN_PARAMETERS, loopback=policy.loopback
         ),
@@ -257,9 +260,12 @@ def _redirect_uris(document: Members, policy: RegistrationPolicy) -> list[str]:
     return uris
 
 
-def _jwks(document: Members) -> Members:
+def _jwks(document: Members) -> Members | None:
+    # Section 2: never both.
+    if ("jwks" in document) == ("jwks_uri" in document):
+        raise InvalidClientMetadataError("either jwks or jwks_uri is needed")
     if "jwks_uri" in document:
-        raise InvalidClientMetadataError("jwks_uri is not supported: send jwks")
+        return None
     jwks = document.get("jwks")
     fault = jwks_fault(jwks)
     if fault or not isinstance(jwks, dict):

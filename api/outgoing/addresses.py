@@ -1,4 +1,4 @@
-"""Where webhooks may go: the guard against making this server ask its own network (SEC-S52).
+"""Where requests may go: the guard against making this server ask its own network (SEC-S52, THR-8).
 
 An organisation chooses the URL, so it is an attacker's: `https`, ports 443 and 8443, no user, no
 fragment. Its name is resolved once, every address it leads to must be one that the whole Internet

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from api.webhooks.addresses import (
+from api.outgoing.addresses import (
     AddressRefusedError,
     UrlRefusedError,
     is_public,
