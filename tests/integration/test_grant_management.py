@@ -309,7 +309,7 @@ def test_revoking_ends_agreement_grant_and_every_token_gm_m9(world, shop, connec
     with world.services.uow.read() as session:
         assert session.scalars(select(Agreement.state)).all() == ["terminated"]
         assert session.scalars(select(Grant.state)).all() == ["revoked"]
-        assert session.scalars(select(Obligation.kind)).all() == ["delete"]
+        assert "delete" in session.scalars(select(Obligation.kind)).all()
     assert call("DELETE", connected.body["grant_id"]).status_code == 404
 
 
