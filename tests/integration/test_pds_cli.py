@@ -292,3 +292,18 @@ def test_an_organisation_is_suspended_and_reinstated_and_keeps_its_ids(folder):
     assert "may ask again" in type_in("organisation", "reinstate", *words).stdout
     (listed,) = json.loads(type_in("organisation", "list", "--json", "--instance", folder).stdout)
     assert (listed["standing"], listed["clients"]) == ("good", [ids["client_id"]])
+
+
+def test_a_registration_token_is_shown_once_for_an_organisation_that_is_there(folder):
+    """RFC 7591 section 3: few uses, a time; THR-2."""
+    ids, _ = approved(folder)
+    words = ("organisation", "registration-token", "--instance", folder)
+
+    shown = json.loads(type_in(*words, ids["organisation"], "--uses", "2", "--days", "3").stdout)
+
+    assert shown["registration_token"].startswith("pds_ir.")
+    assert shown["uses"] == 2
+    assert "no such thing" in type_in(*words, SUSPEND[-1], code=2).stderr
+    assert type_in(*words, ids["organisation"], "--days", "31", code=2).stderr
+    type_in("organisation", "suspend", ids["organisation"], "--instance", folder, "--yes")
+    assert "good standing" in type_in(*words, ids["organisation"], code=2).stderr
