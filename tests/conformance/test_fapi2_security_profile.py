@@ -5,7 +5,7 @@ Modules that one RFC decides stand with that RFC; here are the journeys and what
 
 import pytest
 
-from tests.support.oauth_client import Callback, new_key, pkce_pair
+from tests.support.oauth_client import OMIT, Callback, new_key, pkce_pair
 from tests.support.oauth_ext_server import CALLBACK, ISSUER, World, build_server
 
 NOTES = f"{ISSUER}/v1/notes"
@@ -44,6 +44,26 @@ def test_the_order_of_scopes_does_not_matter_oidf_8(world, scope):
     client = world.register("client-3", scopes=frozenset({"audit", "organisation"}))
 
     assert set(world.tokens(client, scope=scope)["scope"].split()) == {"audit", "organisation"}
+
+
+@pytest.mark.parametrize("nonce", [OMIT, "n" * 64])
+def test_a_nonce_is_not_needed_and_does_no_harm_oidf_5_oidf_6_fapi_a14(world, nonce):
+    assert world.tokens(nonce=nonce)["token_type"] == "DPoP"
+
+
+def test_what_is_asked_for_in_the_wrong_way_is_answered_as_ext_5_says(world):
+    client, (verifier, challenge) = world.client, pkce_pair()
+    pushed = client.push(challenge)
+    back = Callback.of(world.decide(client, pushed.json()["request_uri"]).headers["Location"])
+    tokens = client.redeem(back["code"], verifier)
+    bearer = client.get(NOTES, tokens.json()["access_token"], scheme="Bearer")
+    listed = client.push(challenge, assertion=client.assertion(claims={"aud": [ISSUER]}))
+    unpushed = world.http.get(f"{ISSUER}/authorize", params=client.request_parameters(challenge))
+
+    assert (pushed.status_code, tokens.status_code, bearer.status_code) == (201, 200, 401)
+    assert set(back.parameters) == {"code", "state", "iss"}
+    assert (listed.status_code, listed.json()["error"]) == (400, "invalid_client")
+    assert (unpushed.status_code, unpushed.json()["error"]) == (400, "invalid_request")
 
 
 def test_the_answer_goes_to_the_pushed_redirect_uri_only_fapi_g7_bcp_b2(world):

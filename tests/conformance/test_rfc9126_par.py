@@ -27,7 +27,7 @@ def is_refused(answer, error):
     )
 
 
-def test_a_push_is_answered_201_and_not_stored_par_p5_fapi_a2_fapi_a12(world):
+def test_a_push_is_answered_201_and_not_stored_par_p5_fapi_a2_fapi_a12_ext_1(world):
     answer = world.client.push(CHALLENGE)
 
     assert answer.status_code == 201

@@ -15,7 +15,7 @@ def _world():
     return World()
 
 
-def test_a_token_is_bound_and_named_dpop_dpop_d13_fapi_g4_g5(world):
+def test_a_token_is_bound_and_named_dpop_d13_fapi_g4_fapi_g5_ext_3(world):
     body = world.tokens()
 
     assert body["token_type"] == "DPoP"
@@ -37,7 +37,7 @@ def test_a_bound_token_sent_as_bearer_is_refused_dpop_d15_ext_5(world):
     assert answer.headers["WWW-Authenticate"].startswith("DPoP ")
 
 
-def test_a_stolen_token_is_useless_with_another_key_dpop_d12_fapi_r5(world):
+def test_a_stolen_token_is_useless_with_another_key_dpop_d12_fapi_r5_bcp_b7(world):
     token = world.tokens()["access_token"]
     thief = world.client.proof("GET", NOTES, key=new_key(), access_token=token)
 
@@ -54,7 +54,7 @@ def test_a_proof_made_for_another_token_is_refused_dpop_d12(world):
     assert 'error="invalid_dpop_proof"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_proof_is_accepted_once_at_the_resource_dpop_d11_d23(world):
+def test_a_proof_is_accepted_once_at_the_resource_dpop_d11_dpop_d23_ext_4(world):
     token = world.tokens()["access_token"]
     proof = world.client.proof("GET", NOTES, access_token=token)
 

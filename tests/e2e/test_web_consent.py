@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from consent.models import Organisation
+from pds.catalogue import CATALOGUE
 from tests.support.oauth_client import Callback, pkce_pair
 from tests.support.world import CALLBACK, PASSPHRASE
 
@@ -127,6 +128,17 @@ def test_the_page_says_all_that_it_must(hers, ask):
     ):
         assert words in page
     assert "aysel@poct.example" not in page.replace("a***@poct.example", "")
+
+
+def test_the_page_names_who_asks_and_everything_that_is_asked_for_fapi_a13(hers, ask):
+    """Who it is by the name that the operator approved, not by one that the request brings."""
+    page = hers.get(f"{ask()}&client_name=Mallory").text
+    labels = [CATALOGUE.attribute(name).label.text("en") for name in REQUIRED + OPTIONAL]
+
+    assert "Xəzər Market" in page
+    assert "Mallory" not in page
+    for label in labels:
+        assert label in page
 
 
 def test_an_item_that_is_not_filled_in_says_so_and_where_to_add_it(hers, ask):

@@ -1,4 +1,4 @@
-"""Forms are ours, pages are for whom they are for: checked for every route there is (SEC-S46)."""
+"""Forms are ours, pages are for whom they are for: checked for every route (SEC-S46, THR-4)."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_of_many_who_take_a_name_at_once_one_has_it(world, accounts):
     ],
 )
 def test_a_weak_passphrase_is_refused_everywhere_it_is_set(accounts, aysel, passphrase, rule):
-    """P-17, SEC-S01, SEC-S02."""
+    """P-17, THR-13, SEC-S01, SEC-S02."""
     entrance = accounts.enter("Aysel", PASSPHRASE)
     for attempt in (
         lambda: accounts.sign_up("new", passphrase, locale="en"),
@@ -258,7 +258,7 @@ def test_a_slot_is_given_back_whatever_happens(accounts):
 
 
 def test_a_changed_passphrase_opens_the_same_vault_and_the_old_one_nothing(world, accounts, aysel):
-    """TAK-47."""
+    """TAK-47, THR-13."""
     code = accounts.change_passphrase(accounts.enter("Aysel", PASSPHRASE), OTHER)
 
     with pytest.raises(WrongSecretError):
@@ -273,7 +273,7 @@ def test_a_changed_passphrase_opens_the_same_vault_and_the_old_one_nothing(world
 
 
 def test_grants_go_on_when_the_passphrase_changes(world, accounts, aysel):
-    """TAK-47: it re-wraps the owner's root alone."""
+    """TAK-47, THR-13: it re-wraps the owner's root alone."""
     shop = world.organisation()
     connected = world.connect(aysel, shop, shop.publish(required=["contact.email"]))
 

@@ -425,7 +425,7 @@ def test_every_stream_is_numbered_without_a_gap(world, aysel, shop, template):
 
 
 def test_the_code_is_the_only_secret_in_the_redirect(world, aysel, shop, opened):
-    """SEC-S54, SEC-S38."""
+    """SEC-S54, SEC-S38, BCP-B15: and nothing of the form goes along."""
     location = decide(world, aysel, opened)
 
     back = Callback.of(location)

@@ -1,6 +1,6 @@
 """A database writer without keys cannot widen a consent, nor read (P-9, P-12, TAK-21, TAK-22).
 
-They may destroy; what they then find is a refusal, never data.
+THR-16: they may destroy; what they then find is a refusal, never data.
 """
 
 from __future__ import annotations

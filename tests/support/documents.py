@@ -17,7 +17,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MOST_TESTS_NAMED = 3
 _TEST_NAME = re.compile(r"def (test_\w+)\(")
 FAMILIES = (
-    "P|TAK|LOG|CM|LEAD|DEC|AL|FAPI|DPoP|PAR|RAR|GM|BCP|OIDF|THR|SEC|REL|AUD|ORG|CON|CUX|UI|DEMO"
+    "P|TAK|LOG|CM|LEAD|DEC|AL|EXT|FAPI|DPoP|PAR|RAR|GM|BCP|OIDF|THR|SEC|REL|AUD|ORG|CON|CUX|UI|DEMO"
 )
 CITATION = re.compile(rf"\b(?:{FAMILIES})-[A-Z]?[0-9]+\b")
 # In the name of a test: `test_what_is_no_jws_is_refused_dpop_d2`.

@@ -96,7 +96,7 @@ def test_a_library_that_we_did_not_write_verifies_it(post, bank, endpoint, recei
 
 
 def test_a_message_to_one_endpoint_passes_at_no_other(post, bank, endpoint):
-    """Nobody who receives can pass a message on as ours."""
+    """THR-19: nobody who receives can pass a message on as ours."""
     with receiving() as second:
         other = post.endpoint(bank, second.url, secret=b"t" * 32)
         post.happen(bank, WITHDRAWN)

@@ -64,6 +64,11 @@ def test_a_bad_request_is_an_oauth_error_and_no_fault_of_the_server_al_9(world):
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+def test_one_hook_puts_the_pushed_request_in_al_10(world):
+    """Authlib keeps hooks in a set: of two that change the request, either may come last."""
+    assert len(world.server._hooks["before_get_authorization_grant"]) == 1
+
+
 def test_iss_is_added_once_al_8(world):
     uri = world.pushed(world.client, pkce_pair()[1])
 
@@ -97,7 +102,7 @@ def test_one_time_hashes_of_different_parts_never_meet_dpop_d23():
     assert len(one_time_hash("a")) == 32
 
 
-def test_the_extensions_import_nothing_of_the_application_p_44():
+def test_the_extensions_import_nothing_of_the_application_p_44_dec_10():
     allowed = {"authlib", "joserfc", "cryptography", "flask", "werkzeug", "__future__"}
     framework = {"flask_request.py", "server.py"}
     for module in PACKAGE.glob("*.py"):

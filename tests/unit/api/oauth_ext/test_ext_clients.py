@@ -1,6 +1,7 @@
-"""What a client may register: keys (FAPI-C4, C7) and redirect URIs (FAPI-A8, THR-6)."""
+"""What a client may register: keys (FAPI-C4, C5, C7) and redirect URIs (FAPI-A8, THR-6)."""
 
 import pytest
+from joserfc.jwk import ECKey
 
 from api.oauth.ext.clients import ConfidentialClient, jwks_fault
 from api.oauth.ext.redirects import redirect_uri_fault
@@ -41,12 +42,16 @@ def test_several_keys_may_be_registered():
         {"keys": [{**PUBLIC, "key_ops": ["encrypt"]}]},
         {"keys": [{**PUBLIC, "key_ops": 5}]},
         {"keys": [{**PUBLIC, "crv": "P-384"}]},
+        {"keys": [{**PUBLIC, "crv": "P-192"}]},
+        {"keys": [{**PUBLIC, "crv": "secp256k1"}]},
+        {"keys": [ECKey.generate_key("P-384").as_dict(private=False)]},
+        {"keys": [ECKey.generate_key("secp256k1").as_dict(private=False)]},
         {"keys": [{"kty": "oct", "k": "AAAA"}]},
         {"keys": [KEY.as_dict(private=True)]},
         {"keys": [new_key("PS256", bits=1024).as_dict(private=False)]},
     ],
 )
-def test_other_key_sets_may_not_be_registered_fapi_c4_fapi_c7(jwks):
+def test_other_key_sets_may_not_be_registered_fapi_c4_fapi_c5_fapi_c7(jwks):
     assert jwks_fault(jwks)
 
 
@@ -109,7 +114,7 @@ def test_loopback_is_for_demonstrations_only_p_37(uri, is_accepted):
     assert (redirect_uri_fault(uri, loopback=True) is None) is is_accepted
 
 
-def test_there_is_no_client_secret_al_15_dec_7():
+def test_there_is_no_client_secret_al_15_dec_7_bcp_b11():
     client = ConfidentialClient("c", public_jwks(KEY))
 
     assert not client.check_client_secret("")
