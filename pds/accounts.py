@@ -27,7 +27,6 @@ from pds.clock import Clock
 from pds.crypto import passphrase as stretching
 from pds.crypto.deposit import collection_public_key
 from pds.crypto.passphrase import Argon2Parameters, UnlockKeys
-from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import (
     DecryptionError,
     Issue,
@@ -128,7 +127,7 @@ class AccountService:
                 insert(Account).values(
                     bucket=bucket,
                     vault_id=vault_id,
-                    login_box=self._seal_at_rest(login, vault_id, b"login"),
+                    login_box=self.keys.seal_at_rest(login.encode(), b"login", vault_id),
                     passphrase_verifier=by_passphrase.verifier,
                     passphrase_salt=salt,
                     argon2=parameters.encoded(),
@@ -229,7 +228,7 @@ class AccountService:
 
     def login_name(self, account: Account) -> str:
         """Return the login name as it was typed at sign-up."""
-        return self._open_at_rest(account.login_box, account.vault_id, b"login")
+        return self.keys.open_at_rest(account.login_box, b"login", account.vault_id).decode()
 
     def account(self, vault_id: UUID) -> Account | None:
         """Return the account of a vault."""
@@ -368,23 +367,6 @@ class AccountService:
             )
 
         self.store.write(job)
-
-    def _seal_at_rest(self, text: str, vault_id: UUID, what: bytes) -> bytes:
-        return seal(
-            self.keys.at_rest,
-            text.encode(),
-            kind=Kind.AT_REST,
-            key_version=1,
-            fields=[what, self.keys.deployment, vault_id.bytes],
-        )
-
-    def _open_at_rest(self, box: bytes, vault_id: UUID, what: bytes) -> str:
-        return open_box(
-            self.keys.at_rest,
-            box,
-            kind=Kind.AT_REST,
-            fields=[what, self.keys.deployment, vault_id.bytes],
-        ).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from pds.crypto import labels
 from pds.crypto.labels import derive
+from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import ConfigurationError
 
 KEY_FILES = ("instance.key", "pepper.v1", "log.key", "receipt.key", "webhook.key")
@@ -49,6 +51,26 @@ class InstanceKeys:
     def pepper_version(self) -> int:
         """The version with which new passphrase keys are made."""
         return max(self.peppers)
+
+    def seal_at_rest(self, plain: bytes, what: bytes, *ids: UUID) -> bytes:
+        """Seal what the server needs while its owner is away (P-19), bound to its place.
+
+        Args:
+            plain: what to seal.
+            what: what it is, in a word; boxes of one kind do not open as another.
+            ids: the vault's, then those of the row within it.
+        """
+        context = [what, self.deployment, *(each.bytes for each in ids)]
+        return seal(self.at_rest, plain, kind=Kind.AT_REST, key_version=1, fields=context)
+
+    def open_at_rest(self, box: bytes, what: bytes, *ids: UUID) -> bytes:
+        """Open what `seal_at_rest` sealed.
+
+        Raises:
+            DecryptionError: it is another's, was moved, or was altered.
+        """
+        context = [what, self.deployment, *(each.bytes for each in ids)]
+        return open_box(self.at_rest, box, kind=Kind.AT_REST, fields=context)
 
 
 def create(folder: Path) -> None:

@@ -202,7 +202,9 @@ class SignIn(Base):
     selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     vault_id: Mapped[UUID] = mapped_column(Uuid)
     verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    device_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: not known
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)  # behind by a minute at most
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 

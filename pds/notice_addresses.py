@@ -22,7 +22,6 @@ from pds import letters
 from pds.clock import Clock
 from pds.crypto import labels
 from pds.crypto.labels import derive
-from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory
@@ -85,7 +84,7 @@ class NoticeAddressService:
             LimitExceededError: too many letters were asked for.
         """
         given = _checked(address) if address.strip() else ""
-        box = self._seal(vault.id, given) if given else None
+        box = self.keys.seal_at_rest(given.encode(), b"notice", vault.id) if given else None
         now = self.clock.now()
         throttle = throttle_key(self.keys.login_tag, "notice-address", vault.id.bytes)
 
@@ -163,24 +162,13 @@ class NoticeAddressService:
 
     def open(self, vault_id: UUID, box: bytes) -> str:
         """Return a sealed address."""
-        return open_box(
-            self.keys.at_rest, box, kind=Kind.AT_REST, fields=self._context(vault_id)
-        ).decode()
+        return self.keys.open_at_rest(box, b"notice", vault_id).decode()
 
     def _matches(self, account: Account, code: str, now: datetime) -> bool:
         expected, asked = self.code(account), account.notice_asked_at
         if not expected or asked is None or now >= asked + CONFIRM_WITHIN:
             return False
         return hmac.compare_digest(expected.encode(), code.strip().encode())
-
-    def _seal(self, vault_id: UUID, address: str) -> bytes:
-        fields = self._context(vault_id)
-        return seal(
-            self.keys.at_rest, address.encode(), kind=Kind.AT_REST, key_version=1, fields=fields
-        )
-
-    def _context(self, vault_id: UUID) -> list[bytes]:
-        return [b"notice", self.keys.deployment, vault_id.bytes]
 
 
 def _checked(address: str) -> str:

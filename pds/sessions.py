@@ -21,7 +21,7 @@ from pds.clock import Clock
 from pds.crypto import labels
 from pds.crypto.labels import derive
 from pds.crypto.secrets import TokenSecret, mint
-from pds.errors import DecryptionError
+from pds.errors import DecryptionError, NotFoundError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory, VaultId
 from pds.instance import InstanceKeys
@@ -34,7 +34,7 @@ from pds.store import Store
 Job = Callable[[Session], None]
 
 # An idle limit that moved on every request would make every request a write.
-_IDLE_STEP = timedelta(seconds=60)
+_USE_STEP = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,17 @@ class Visitor:
     sign_in: UUID
     open_vault: OpenVault | None = field(repr=False)  # None: signed in, not unlocked
     unlock_ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A browser in which somebody is signed in, as its owner sees it."""
+
+    id: UUID
+    device: str = field(repr=False)  # empty: not known
+    since: datetime
+    seen_at: datetime
+    is_unlocked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +77,20 @@ class SessionService:
         return made.hex()
 
     def sign_in(
-        self, entrance: Entrance, *, is_known_device: bool = True
+        self, entrance: Entrance, *, device: str = "", is_known_device: bool = True
     ) -> tuple[TokenSecret, TokenSecret]:
         """Start a session for someone who just gave their passphrase: signed in and unlocked.
 
-        A device that is not known is told of by e-mail.
+        `device` is for its owner's list of sessions. One that is not known is told of by e-mail.
 
         Returns the secrets of the `s` and `u` cookies; ids are new each time (SEC-S16).
         """
         now = self.clock.now()
         signed_in = mint("s", self.ids.new(entrance.keys.bucket))
         unlocked, job = self._unlock(entrance, signed_in.selector, now)
+        box = self.keys.seal_at_rest(
+            device.encode(), b"device", entrance.keys.vault_id, signed_in.selector
+        )
 
         def start(session: Session) -> None:
             session.execute(
@@ -85,7 +99,9 @@ class SessionService:
                     selector=signed_in.selector,
                     vault_id=entrance.keys.vault_id,
                     verifier=signed_in.verifier(),
+                    device_box=box if device else None,
                     created_at=now,
+                    seen_at=now,
                     expires_at=now + timedelta(seconds=self.settings.sign_in_seconds),
                 )
             )
@@ -112,6 +128,31 @@ class SessionService:
             self.store.write(moves_on)
         return visitor
 
+    def list_of(self, vault_id: UUID) -> list[SignedIn]:
+        """Return where a person is signed in, the last used first (SEC-S19)."""
+        bucket, now = self.ids.bucket_of(vault_id), self.clock.now()
+        mine = (SignIn.bucket == bucket, SignIn.vault_id == vault_id, SignIn.expires_at > now)
+        open_ = (
+            Unlock.bucket == bucket,
+            Unlock.vault_id == vault_id,
+            Unlock.expires_at > now,
+            Unlock.ends_at > now,
+        )
+        with self.store.read() as session:
+            rows = session.scalars(select(SignIn).where(*mine)).all()
+            unlocked = set(session.scalars(select(Unlock.sign_in).where(*open_)))
+        found = [
+            SignedIn(
+                row.selector,
+                self._device(row),
+                row.created_at,
+                row.seen_at,
+                row.selector in unlocked,
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda one: (one.seen_at, one.since, one.id), reverse=True)
+
     def lock(self, vault_id: UUID, sign_in: UUID) -> None:
         """End the unlocked tier of a session; repeating it changes nothing."""
         self.store.write(lambda session: self._end(session, vault_id, [sign_in], sign_out=False))
@@ -119,6 +160,22 @@ class SessionService:
     def sign_out(self, vault_id: UUID, sign_in: UUID) -> None:
         """End a session; repeating it changes nothing."""
         self.store.write(lambda session: self._end(session, vault_id, [sign_in], sign_out=True))
+
+    def end(self, vault_id: UUID, sign_in: UUID) -> None:
+        """End one of a person's sessions, with its unlock.
+
+        Raises:
+            NotFoundError: it has ended, or is not theirs.
+        """
+        bucket = self.ids.bucket_of(vault_id)
+
+        def job(session: Session) -> None:
+            row = session.get(SignIn, (bucket, sign_in))
+            if row is None or row.vault_id != vault_id:
+                raise NotFoundError
+            self._end(session, vault_id, [sign_in], sign_out=True)
+
+        self.store.write(job)
 
     def end_others(self, vault_id: UUID, *, keep: UUID | None) -> None:
         """End all sessions of a person but one, as after a change of credentials (TAK-49)."""
@@ -177,12 +234,13 @@ class SessionService:
         ref = VaultRef(bucket, VaultId(row.vault_id), audit)
         opened = unlocked and self._opened(session, ref, unlocked, row.selector, now)
         if not opened:
-            return Visitor(ref, account.locale, account.theme, row.selector, None), None
+            visitor = Visitor(ref, account.locale, account.theme, row.selector, None)
+            return visitor, self._move_on(row, None, now)
         open_vault, unlock = opened
         visitor = Visitor(
             ref, account.locale, account.theme, row.selector, open_vault, unlock.expires_at
         )
-        return visitor, self._move_on(unlock, now)
+        return visitor, self._move_on(row, unlock, now)
 
     def _opened(
         self, session: Session, ref: VaultRef, unlocked: TokenSecret, sign_in: UUID, now: datetime
@@ -202,22 +260,40 @@ class SessionService:
             return None
         return None
 
-    def _move_on(self, unlock: Unlock, now: datetime) -> Job | None:
-        idle_ends = min(now + timedelta(seconds=self.settings.unlock_idle_seconds), unlock.ends_at)
-        if idle_ends - unlock.expires_at < _IDLE_STEP:
+    def _device(self, row: SignIn) -> str:
+        if row.device_box is None:
+            return ""
+        try:
+            plain = self.keys.open_at_rest(row.device_box, b"device", row.vault_id, row.selector)
+        except DecryptionError:
+            return ""  # a list that cannot be shown is one from which nothing can be ended
+        return plain.decode()
+
+    def _move_on(self, sign_in: SignIn, unlock: Unlock | None, now: datetime) -> Job | None:
+        """Return what writes down that a session is in use; None when that was just done."""
+        idle_ends = now + timedelta(seconds=self.settings.unlock_idle_seconds)
+        later = unlock and min(idle_ends, unlock.ends_at)
+        unlock_is_due = unlock and later and later - unlock.expires_at >= _USE_STEP
+        if not unlock_is_due and now - sign_in.seen_at < _USE_STEP:
             return None
 
         def job(session: Session) -> None:
-            # Not revived when it ended meanwhile.
             session.execute(
-                update(Unlock)
-                .where(
-                    Unlock.bucket == unlock.bucket,
-                    Unlock.selector == unlock.selector,
-                    Unlock.expires_at > now,
-                )
-                .values(expires_at=idle_ends)
+                update(SignIn)
+                .where(SignIn.bucket == sign_in.bucket, SignIn.selector == sign_in.selector)
+                .values(seen_at=now)
             )
+            if unlock is not None:
+                # Not revived when it ended meanwhile.
+                session.execute(
+                    update(Unlock)
+                    .where(
+                        Unlock.bucket == unlock.bucket,
+                        Unlock.selector == unlock.selector,
+                        Unlock.expires_at > now,
+                    )
+                    .values(expires_at=later)
+                )
 
         return job
 

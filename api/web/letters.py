@@ -103,10 +103,10 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _l("A new device signed in"),
         _l(
             "Somebody signed in to your vault, on a device that was not used before. If it was not"
-            " you, change your passphrase now."
+            " you, end that session and change your passphrase now."
         ),
-        _SETTINGS,
-        "/settings",
+        _l("See where you are signed in"),
+        "/settings/sessions",
     ),
     LetterKind.CREDENTIALS: _Words(
         _l("Your passphrase was changed"),

@@ -1,4 +1,4 @@
-"""Settings: language and colours, passphrase, other devices."""
+"""Settings: language and colours, passphrase, and the way to all others."""
 
 from __future__ import annotations
 
@@ -46,15 +46,6 @@ def change_passphrase(visitor: Visitor) -> ResponseReturnValue:
     services.sessions.end_others(visitor.vault.id, keep=visitor.sign_in)
     flashes.put("passphrase-changed")
     return pages.page("recovery_code.html", code=code, next="/settings")
-
-
-@blueprint.post("/sign-out-others")
-@guards.signed_in
-def sign_out_others(visitor: Visitor) -> ResponseReturnValue:
-    """End every session of this person but the present one."""
-    wiring().sessions.end_others(visitor.vault.id, keep=visitor.sign_in)
-    flashes.put("others-ended")
-    return guards.see_other("/settings")
 
 
 def _settings_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:

@@ -25,6 +25,7 @@ from api.web import (
     pages,
     preferences,
     reference,
+    sign_in_sessions,
     vault,
 )
 from pds.errors import (
@@ -45,6 +46,7 @@ _MODULES = (
     activity,
     preferences,
     letter_settings,
+    sign_in_sessions,
     documents,
     authorize,
     invitations,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flask import g
+from flask import g, request
 
-from api.web import cookies
+from api.web import cookies, devices
 from api.wiring import wiring
 from consent.custody import Housekeeping
 from pds.accounts import Entrance
@@ -29,7 +29,11 @@ def start(entrance: Entrance) -> Housekeeping:
     if before is not None:
         services.sessions.sign_out(before.vault.id, before.sign_in)
     marks, mark = cookies.read("d").split("."), services.sessions.device_mark(entrance.ref.id)
-    signed, opened = services.sessions.sign_in(entrance, is_known_device=mark in marks)
+    signed, opened = services.sessions.sign_in(
+        entrance,
+        device=devices.name(request.headers.get("User-Agent", "")),
+        is_known_device=mark in marks,
+    )
     kept = [mark, *(one for one in marks if one != mark)][:_MOST_MARKS]
     cookies.put("d", ".".join(kept).rstrip("."), max_age_seconds=cookies.A_YEAR)
     cookies.put("s", signed.text(), max_age_seconds=services.settings.vault.sign_in_seconds)

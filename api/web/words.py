@@ -68,6 +68,7 @@ NOTES: Mapping[str, Note] = {
     "resumed": Note(_l("Sharing goes on, on the same terms.")),
     "narrowed": Note(_l("You share less now. The organisation has been told.")),
     "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
+    "session-ended": Note(_l("That device is signed out.")),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
     "preferences": Note(_l("Your choices are saved.")),

@@ -82,6 +82,7 @@ def pages_of(served):
         "/activity",
         "/settings",
         "/settings/letters",
+        "/settings/sessions",
         served.ask(),
         served.ask(served.sensitive),
         served.invite()["url"],

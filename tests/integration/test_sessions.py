@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from pds import sweeping
 from pds.crypto.secrets import mint, parse
-from pds.errors import VaultLockedError
+from pds.errors import NotFoundError, VaultLockedError
 from pds.models import KeyWrap, SignIn, Unlock, Vault
 from tests.support.world import PASSPHRASE
 
@@ -217,6 +217,73 @@ def test_other_sessions_are_ended_and_this_one_kept(world, sessions, aysel):
     assert all(sessions.resolve(*other) is None for other in others)
     assert is_unlocked(leyla)
     assert len(unlock_wraps(world)) == 2
+
+
+def test_a_person_sees_where_they_are_signed_in_and_nobody_elses_sec_s19(world, sessions, aysel):
+    leyla = world.person("leyla")
+    entrance = world.services.accounts.enter(aysel.login, PASSPHRASE)
+    signed, _ = sessions.sign_in(entrance, device="Firefox, Windows")
+    sessions.lock(aysel.vault_id, signed.selector)
+
+    found = {one.id: (one.device, one.is_unlocked) for one in sessions.list_of(aysel.vault_id)}
+
+    assert found == {
+        signed.selector: ("Firefox, Windows", False),
+        aysel.signed_in.selector: ("", True),
+    }
+    assert [one.id for one in sessions.list_of(leyla.vault_id)] == [leyla.signed_in.selector]
+
+
+def test_the_list_says_what_was_used_last_and_leaves_out_what_ran_out(clock, sessions, aysel):
+    """SEC-S19: also of a session that is locked."""
+    first = aysel.signed_in
+    aysel.sign_in()
+    clock.move(minutes=20)
+    sessions.resolve(first, None)
+
+    assert [one.id for one in sessions.list_of(aysel.vault_id)] == [
+        first.selector,
+        aysel.signed_in.selector,
+    ]
+    assert [one.is_unlocked for one in sessions.list_of(aysel.vault_id)] == [False, False]
+    clock.move(hours=12)
+    assert sessions.list_of(aysel.vault_id) == []
+
+
+def test_a_device_is_sealed_and_not_shown_in_another_row(world, sessions, aysel):
+    """P-20: with the database alone nobody reads it, and a writer cannot move it."""
+    entrance = world.services.accounts.enter(aysel.login, PASSPHRASE)
+    signed, _ = sessions.sign_in(entrance, device="Firefox, Windows")
+    (row,) = rows(world, SignIn, SignIn.selector == signed.selector)
+    other = aysel.signed_in.selector
+    write(world, SignIn, SignIn.selector == other, device_box=row.device_box)
+
+    devices = {one.id: one.device for one in sessions.list_of(aysel.vault_id)}
+
+    assert b"Firefox" not in row.device_box
+    assert devices == {signed.selector: "Firefox, Windows", other: ""}
+
+
+def test_ending_one_session_ends_its_unlock_and_leaves_the_rest_sec_s19(world, sessions, aysel):
+    other = aysel.signed_in, aysel.unlocked
+    aysel.sign_in()
+
+    sessions.end(aysel.vault_id, other[0].selector)
+
+    assert sessions.resolve(*other) is None
+    assert is_unlocked(aysel)
+    assert [wrap.by_id for wrap in unlock_wraps(world)] == [aysel.unlocked.selector]
+    with pytest.raises(NotFoundError):
+        sessions.end(aysel.vault_id, other[0].selector)
+
+
+def test_nobody_ends_another_persons_session_sec_s23(world, sessions, aysel):
+    leyla = world.person("leyla")
+
+    with pytest.raises(NotFoundError):
+        sessions.end(leyla.vault_id, aysel.signed_in.selector)
+
+    assert is_unlocked(aysel)
 
 
 def test_a_deleted_vault_lets_nobody_in(world, aysel):
