@@ -8,6 +8,7 @@ KILLS ?= 200
 # Of 40 steps each on SQLite, and an eighth as many on PostgreSQL: 100,000 steps and more in all.
 # They are random, so several runs of fewer walks are worth the same.
 WALKS ?= 2500
+MUTATIONS ?= 100000
 # Every release the project was tested with. `make setup CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= constraints.txt
 
@@ -25,7 +26,7 @@ NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vend
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent interop bench clean
+	migrate serve demo check drill-kill drill-consent drill-oauth interop bench clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +121,10 @@ drill-kill: $(STAMP) programs ## Kill the server KILLS times under load, on each
 drill-consent: $(STAMP) ## Take WALKS walks through consents against a model, and the races on PostgreSQL
 	PDS_MACHINE_EXAMPLES=$(WALKS) $(BIN)/pytest -rP tests/property/test_grant_machine.py \
 		tests/integration/test_consent_races.py
+
+drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each, and forms with wrong parameters
+	PDS_MUTATIONS=$(MUTATIONS) $(BIN)/pytest -rP tests/property/test_oauth_mutations.py \
+		tests/e2e/test_oauth_parameters.py
 
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop

@@ -45,6 +45,8 @@ def create_app(services: Wiring) -> Flask:
     """Make the application on wired services; the store must be at the newest schema."""
     app = Flask(__name__, static_folder=None)
     app.request_class = InMemoryRequest
+    # Else `//` is answered by a redirect to wherever `Host` says, a POST's credentials and all.
+    app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = services
     app.extensions["pds_authorization"] = services.authorization
     app.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
@@ -81,8 +83,11 @@ def create_app(services: Wiring) -> Flask:
 
 
 def _http_problem(error: HTTPException) -> Response:
-    code = _HTTP_CODES.get(error.code or 500, "internal")
-    response = problems.problem(code)
+    status = error.code or 500
+    if request.path in oauth.SPEAKING_OAUTH:
+        response = oauth.refused(status)
+    else:
+        response = problems.problem(_HTTP_CODES.get(status, "internal"))
     if error.code == 405 and getattr(error, "valid_methods", None):  # noqa: PLR2004 - RFC 9110
         response.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # MethodNotAllowed has it
     return response
@@ -97,4 +102,6 @@ def _last_resort(error: Exception) -> Response:
     _logger.error("%s %s: %s at %s", request.method, request.endpoint, type(error).__name__, where)
     if (request.blueprint or "").startswith("web."):
         return pages.page("error.html", 500, status=500)
+    if request.path in oauth.SPEAKING_OAUTH:
+        return oauth.refused(500)
     return problems.problem("internal")

@@ -20,6 +20,7 @@ from api.oauth.ext.grants import (
     RefreshTokenGrant,
 )
 from api.oauth.ext.introspection_rfc7662 import IntrospectedToken, IntrospectionEndpoint
+from api.oauth.ext.parameters import described
 from api.oauth.ext.rar_rfc9396 import (
     InvalidAuthorizationDetailsError,
     RichAuthorizationRequests,
@@ -62,7 +63,7 @@ class CodeGrant(AuthorizationCodeGrant):
         try:
             self.server.ask_of(self.request, redirect_uri)
         except AskRefusedError as error:
-            raise InvalidAuthorizationDetailsError(error.detail) from error
+            raise InvalidAuthorizationDetailsError(described(error.detail)) from error
         return redirect_uri
 
     def issue_code(self, request: OAuth2Request) -> str:

@@ -16,6 +16,19 @@ from pds.settings import Settings
 
 blueprint = Blueprint("oauth", __name__)
 METADATA_BYTES_MAX = 65_536
+# Their clients read errors as RFC 6749 section 5.2 has them, whoever answers.
+SPEAKING_OAUTH = frozenset(
+    f"/oauth/{name}" for name in ("par", "token", "revoke", "introspect", "register")
+)
+
+
+def refused(status: int) -> Response:
+    """Answer a request that came no further than the application, such as one by GET."""
+    is_ours = status >= 500  # noqa: PLR2004 - HTTP
+    response = jsonify(error="server_error" if is_ours else "invalid_request")
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _service() -> AuthorizationService:

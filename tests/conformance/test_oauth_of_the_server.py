@@ -128,6 +128,25 @@ def test_every_bit_of_a_secret_is_chance_fapi_c6_oidf_40(kind):
     assert zeros & every_bit == every_bit
 
 
+def test_a_code_used_twice_ends_its_tokens_al_4_bcp_b16(scene):
+    request_uri, verifier = scene.world.push(scene.shop, scene.shop.details(scene.template))
+    opened = scene.world.open_request(scene.aysel, scene.shop, request_uri)
+    code = scene.world.allow(scene.aysel, opened)["code"]
+    body = scene.shop.client.redeem(code, verifier).json()
+
+    assert scene.shop.client.redeem(code, verifier).status_code == 400
+    assert scene.read(body["access_token"]).status_code == 401
+    assert scene.shop.client.refresh(body["refresh_token"]).status_code == 400
+
+
+def test_get_is_refused_as_oauth_clients_read_it_rfc6749_section_5_2(scene):
+    for name in ("par", "token", "revoke", "introspect", "register"):
+        answer = scene.world.http.get(f"/oauth/{name}")
+
+        assert (answer.status_code, answer.json()) == (405, {"error": "invalid_request"})
+        assert "POST" in answer.headers["Allow"]
+
+
 def test_a_resource_looks_at_integrity_end_and_revocation_fapi_r3_thr_15(scene):
     """On every request: an opaque token is looked up anyway."""
     revoked, expired = scene.connect(), scene.connect()

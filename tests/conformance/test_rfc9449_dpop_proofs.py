@@ -65,6 +65,17 @@ def test_what_is_no_jws_is_refused_dpop_d2(text):
         check(text)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bytes_have_one_spelling_in_base64url_dpop_d2(algorithm):
+    """Bits that mean nothing are zero (RFC 4648 section 3.5): no proof is another one as well."""
+    genuine = proof(key=KEYS[algorithm], header={"alg": algorithm})
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    assert check(genuine)
+
+    with pytest.raises(InvalidDPoPProofError):
+        check(genuine[:-1] + alphabet[alphabet.index(genuine[-1]) ^ 1])
+
+
 @pytest.mark.parametrize("name", ["jti", "htm", "htu", "iat", "ath"])
 def test_each_claim_is_required_dpop_d3(name):
     with pytest.raises(InvalidDPoPProofError):

@@ -413,6 +413,15 @@ def test_a_path_that_is_not_there_is_not_found(scene, path):
     assert scene.raw("GET", path).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/oauth//token", "/oauth/token/", "/oauth//grants/x"])
+def test_no_credentials_are_sent_on_to_a_path_that_is_nearly_one_bcp_b15_fapi_a10(scene, path):
+    """A 308 would have the client repeat its POST, at whatever host `Host` names."""
+    answer = scene.world.app.test_client().post(path, headers={"Host": "evil.example"})
+
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("path", "parameters"),
     [
@@ -445,6 +454,10 @@ BAD_ASKS = {
     "unknown version": {"template_sha256": "0" * 64},
     "version is a list": {"template_sha256": ["0" * 64]},
     "unknown member": {"sub": "someone"},
+    "unknown member with a quotation mark": {'a"b': 1},
+    "unknown member of other letters": {"ə": 1},
+    "unknown member without end": {"a" * 20_000: 1},
+    "unknown attribute with a quotation mark": {"attributes": [EMAIL, 'a"b\\c']},
     "unknown type": {"type": "payment"},
     "another action": {"actions": ["delete"]},
     "an action that the template lacks": {"actions": ["read", "write"]},

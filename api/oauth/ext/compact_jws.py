@@ -160,7 +160,11 @@ def _ecdsa_der(signature: bytes) -> bytes:
 
 
 def _decode(segment: str) -> bytes:
-    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    # The last character may have bits that mean nothing: then other texts would be the same JWS.
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != segment:
+        raise ValueError("not the one spelling in base64url")
+    return raw
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,12 +7,15 @@ RFC 6749 section 3.1: a parameter without a value counts as omitted, a repeated 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+DESCRIPTION_CHARS_MAX: Final = 200
+_NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
 def single_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -20,7 +23,6 @@ def single_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in pairs:
         if name in values:
-            # The name is the sender's and is not repeated: error texts allow few characters.
             raise InvalidRequestError("a parameter is repeated")
         values[name] = value
     return {name: value for name, value in values.items() if value}
@@ -35,3 +37,11 @@ def check_form(*, query: str | bytes, media_type: str) -> None:
         raise InvalidRequestError("no query string is accepted here")
     if media_type != FORM_TYPE:
         raise InvalidRequestError(f"the body must be {FORM_TYPE}")
+
+
+def described(text: str) -> str:
+    """Return text with a sender's own words as an `error_description` may have it, in short.
+
+    RFC 6749 section 5.2 allows few characters, and Authlib raises `ValueError` for any other.
+    """
+    return _NOT_IN_DESCRIPTIONS.sub("?", text[:DESCRIPTION_CHARS_MAX])

@@ -16,6 +16,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 import api.oauth.ext
 from api.oauth.ext.clients import ConfidentialClient
+from api.oauth.ext.compact_jws import ALGORITHMS
 from api.oauth.ext.grants import CodeRecord
 from api.oauth.ext.replay import one_time_hash
 from tests.support.oauth_client import OMIT, pkce_pair
@@ -62,6 +63,10 @@ def test_a_bad_request_is_an_oauth_error_and_no_fault_of_the_server_al_9(world):
     for path in ("par", "token", "revoke", "introspect"):
         answer = world.http.post(f"{ISSUER}/{path}?x=1", data={})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_the_algorithms_are_those_of_the_profile_al_5():
+    assert ALGORITHMS == ("ES256", "PS256", "EdDSA", "Ed25519")
 
 
 def test_one_hook_puts_the_pushed_request_in_al_10(world):
