@@ -19,6 +19,7 @@ PUBLIC = {
     "web.help.errors",
     "web.help.error",
     "web.reference.show",
+    "web.invitations.show",  # whoever holds the link; another leads nowhere
     "web.authorize.show",  # sends to the sign-in page itself, once the request is found valid
 }
 
