@@ -40,6 +40,7 @@ from pds.imports import ImportService
 from pds.instance import InstanceKeys
 from pds.notice_addresses import NoticeAddressService
 from pds.records import RecordService
+from pds.second_factors import SecondFactorService
 from pds.sessions import SessionService, Visitor
 from pds.settings import Settings
 from pds.store import Store
@@ -59,6 +60,7 @@ class Wiring:
     log: EventLog
     sink: VaultLog
     accounts: AccountService
+    second_factors: SecondFactorService
     sessions: SessionService
     notice_addresses: NoticeAddressService
     invitations: InvitationService
@@ -134,6 +136,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         store, keys, ids, clock, log, sink, receipts, conclusions, amendments
     )
     invitations = InvitationService(store, keys, clock)
+    second_factors = SecondFactorService(store, keys, ids, clock, sink)
     oauth = build_oauth(store, settings, ids, clock, log=log, tokens=tokens)
     return Wiring(
         settings=settings,
@@ -143,7 +146,10 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         ids=ids,
         log=log,
         sink=sink,
-        accounts=AccountService(store, keys, ids, clock, settings.vault, sink, slots),
+        accounts=AccountService(
+            store, keys, ids, clock, settings.vault, sink, slots, second_factors
+        ),
+        second_factors=second_factors,
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
         invitations=invitations,

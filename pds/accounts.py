@@ -41,6 +41,7 @@ from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper, new_key
 from pds.letters import LetterKind
 from pds.models import Account, CollectionKey, LoginName, Vault, VaultKey
+from pds.second_factors import SecondFactorService
 from pds.settings import VaultSettings
 from pds.store import Store
 from pds.text import az_fold
@@ -86,6 +87,7 @@ class AccountService:
     settings: VaultSettings
     sink: EventSink
     slots: threading.Semaphore
+    second_factors: SecondFactorService
 
     def sign_up(self, login: str, passphrase: str, *, locale: str) -> NewVault:
         """Make a vault with all its keys.
@@ -148,13 +150,14 @@ class AccountService:
         self.store.write(job)
         return NewVault(vault_id, code)
 
-    def enter(self, login: str, passphrase: str) -> Entrance:
-        """Open a vault by login name and passphrase.
+    def enter(self, login: str, passphrase: str, code: str = "") -> Entrance:
+        """Open a vault by login name, passphrase and, where a second factor is on, its code.
 
-        An unknown name costs the same Argon2 run and gets the same answer (SEC-S05, THR-11).
+        An unknown name costs the same Argon2 run and gets the same answer (SEC-S05, THR-11). So
+        does a wrong code: nobody learns from it that the passphrase was right.
 
         Raises:
-            WrongSecretError: no such person, or not their passphrase.
+            WrongSecretError: no such person, or not their passphrase, or not a code of this moment.
             LimitExceededError: too many attempts; says when to come back.
         """
         account = self._find(login)
@@ -168,13 +171,15 @@ class AccountService:
                 UUID(int=0),
             )
             raise UnknownLoginError
-        return self._open(account, passphrase, login)
+        return self._open(account, passphrase, login, code)
 
-    def enter_again(self, vault_id: UUID, passphrase: str) -> Entrance:
+    def enter_again(self, vault_id: UUID, passphrase: str, code: str | None = None) -> Entrance:
         """Open a vault by its id: an unlock by someone who is signed in already.
 
+        Their session began with the second factor; None does not ask for it again.
+
         Raises:
-            WrongSecretError: not their passphrase.
+            WrongSecretError: not their passphrase, or not a code of this moment.
             LimitExceededError: too many attempts; says when to come back.
         """
         bucket = self.ids.bucket_of(vault_id)
@@ -184,12 +189,13 @@ class AccountService:
             raise WrongSecretError
         login = self.login_name(account)
         self._count_attempt(login)
-        return self._open(account, passphrase, login)
+        return self._open(account, passphrase, login, code)
 
     def recover(self, login: str, code: str, new_passphrase: str) -> tuple[Entrance, str]:
         """Open a vault by its recovery code; set a new passphrase and make a new code.
 
-        Both old ways in end at once. Returns the entrance and the new code, shown once.
+        Both old ways in end at once, and a second factor is off: whoever lost their telephone comes
+        here. Returns the entrance and the new code, shown once.
 
         Raises:
             WrongSecretError: no such person, or not their code.
@@ -248,7 +254,7 @@ class AccountService:
 
         self.store.write(job)
 
-    def _open(self, account: Account, passphrase: str, login: str) -> Entrance:
+    def _open(self, account: Account, passphrase: str, login: str, code: str | None) -> Entrance:
         parameters = Argon2Parameters.decoded(account.argon2)
         keys = self._stretch(
             passphrase,
@@ -258,6 +264,9 @@ class AccountService:
             account.vault_id,
         )
         if not hmac.compare_digest(keys.verifier, account.passphrase_verifier):
+            self._log_failure(account)
+            raise WrongSecretError
+        if code is not None and not self.second_factors.accepts(account.vault_id, code):
             self._log_failure(account)
             raise WrongSecretError
         entrance = self._entrance(account, keys, "passphrase")
@@ -300,6 +309,8 @@ class AccountService:
                 )
             )
             self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))
+            if told is LetterKind.RECOVERY:
+                self.second_factors.forget(session, entrance.ref, now=now, told=False)
             letters.queue(session, vault.bucket, vault.vault_id, told, now=now)
 
         self.store.write(job)

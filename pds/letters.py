@@ -40,6 +40,8 @@ class LetterKind(StrEnum):
     SIGN_IN = "sign-in"
     CREDENTIALS = "credentials"
     RECOVERY = "recovery"
+    SECOND_STEP_ON = "second-step-on"
+    SECOND_STEP_OFF = "second-step-off"
     ADDRESS = "address"
     CONFIRM = "confirm"
 
@@ -49,6 +51,8 @@ SECURITY = frozenset(
         LetterKind.SIGN_IN,
         LetterKind.CREDENTIALS,
         LetterKind.RECOVERY,
+        LetterKind.SECOND_STEP_ON,
+        LetterKind.SECOND_STEP_OFF,
         LetterKind.ADDRESS,
         LetterKind.CONFIRM,
     }

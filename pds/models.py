@@ -59,6 +59,18 @@ class Account(Base):
     theme: Mapped[str] = mapped_column(String(8))  # auto, light or dark
 
 
+class SecondFactor(Base):
+    """What a sign-in needs besides the passphrase: an app that makes codes (RFC 6238)."""
+
+    __tablename__ = "second_factors"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    secret_box: Mapped[bytes] = mapped_column(LargeBinary)  # sealed under *at-rest*
+    last_step: Mapped[int] = mapped_column(BigInteger)  # of the last code that was accepted
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: does not count yet
+
+
 class Letter(Base):
     """An e-mail that waits to be sent, or was: to whom and why, never an address or a value."""
 

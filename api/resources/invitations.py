@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-import segno
 from flask import request
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
+from api import qr
 from api.oauth import clients
 from api.oauth.clients import ClientRecord
 from api.resources.authentication import organisation_token
@@ -105,7 +104,7 @@ class Invitations(MethodView):
         url = f"{services.settings.server.issuer}{PATH}{secret.text()}"
         return _invitation(invitation, now) | {
             "url": url if is_new else None,
-            "qr_svg": _qr_svg(url) if is_new else None,
+            "qr_svg": qr.svg(url, scale=_QR_SCALE) if is_new else None,
         }
 
 
@@ -153,15 +152,6 @@ def _require_start_page(session: Session, client: ClientRecord) -> None:
     if clients.get(session, client.id).initiate_login_uri is None:
         detail = "this client has none, so nobody can be sent to it; the operator registers it"
         raise ValidationFailedError([Issue("initiate_login_uri", "missing", detail)])
-
-
-def _qr_svg(url: str) -> str:
-    picture = BytesIO()
-    # `M` reads with 15 % of it spoilt, on paper that was folded.
-    segno.make(url, error="m", micro=False).save(
-        picture, kind="svg", scale=_QR_SCALE, xmldecl=False, light="#fff", nl=False
-    )
-    return picture.getvalue().decode("utf-8")
 
 
 def _invitation(row: Invitation, now: datetime) -> dict[str, Any]:

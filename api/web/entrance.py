@@ -77,7 +77,9 @@ def sign_in() -> ResponseReturnValue:
     """Sign in and unlock."""
     login = request.form.get("login", "")
     try:
-        entrance = wiring().accounts.enter(login, request.form.get("passphrase", ""))
+        entrance = wiring().accounts.enter(
+            login, request.form.get("passphrase", ""), request.form.get("code", "")
+        )
     except WrongSecretError as error:
         _count_unknown(error)
         problem = Problem("login", words.issue(Issue("login", "wrong_secret", "")))

@@ -120,11 +120,29 @@ _WORDS: Mapping[LetterKind, _Words] = {
     LetterKind.RECOVERY: _Words(
         _l("Your recovery code was used"),
         _l(
-            "Your vault was opened with the recovery code, and a new passphrase was set. If it was"
-            " not you, turn to the operator."
+            "Your vault was opened with the recovery code, and a new passphrase was set. A second"
+            " step at sign-in is off now. If it was not you, turn to the operator."
         ),
         _SETTINGS,
         "/settings",
+    ),
+    LetterKind.SECOND_STEP_ON: _Words(
+        _l("A second step at sign-in is on"),
+        _l(
+            "A sign-in to your vault needs a code from an app now. If it was not you, turn it off"
+            " with your recovery code."
+        ),
+        _SETTINGS,
+        "/settings/second-step",
+    ),
+    LetterKind.SECOND_STEP_OFF: _Words(
+        _l("The second step at sign-in is off"),
+        _l(
+            "A sign-in to your vault needs no code from an app any more. If it was not you, change"
+            " your passphrase now."
+        ),
+        _SETTINGS,
+        "/settings/second-step",
     ),
     LetterKind.ADDRESS: _Words(
         _l("Letters no longer come here"),

@@ -25,6 +25,7 @@ from api.web import (
     pages,
     preferences,
     reference,
+    second_step,
     sign_in_sessions,
     vault,
 )
@@ -46,6 +47,7 @@ _MODULES = (
     activity,
     preferences,
     letter_settings,
+    second_step,
     sign_in_sessions,
     documents,
     authorize,

@@ -68,6 +68,8 @@ NOTES: Mapping[str, Note] = {
     "resumed": Note(_l("Sharing goes on, on the same terms.")),
     "narrowed": Note(_l("You share less now. The organisation has been told.")),
     "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
+    "second-step-on": Note(_l("The second step is on. Your next sign-in asks for a code.")),
+    "second-step-off": Note(_l("The second step is off."), "info"),
     "session-ended": Note(_l("That device is signed out.")),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
@@ -165,6 +167,8 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlocked": _l("The vault was unlocked"),
     "vault.unlock_failed": _l("Someone tried to open the vault with a wrong passphrase or code"),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
+    "vault.second_factor_on": _l("A second step at sign-in was turned on"),
+    "vault.second_factor_off": _l("The second step at sign-in was turned off"),
     "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),
@@ -283,8 +287,12 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
         "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"
         " those items out."
     ),
-    "wrong_secret": _l("The name or the passphrase is not right."),
+    "wrong_secret": _l(
+        "The name, the passphrase or the code is not right. A code counts once, for half a minute."
+    ),
     "wrong_passphrase": _l("The passphrase is not right."),
+    "wrong_app_code": _l("The code is not right. Give the one that the app shows now."),
+    "wrong_passphrase_or_code": _l("The passphrase or the code is not right."),
     "wrong_code": _l("The name or the recovery code is not right."),
     "wrong_notice_code": _l("The code is not right, or older than a day. Save the address again."),
     "malformed_address": _l("This is not an e-mail address."),

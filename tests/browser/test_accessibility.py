@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import sign_in
+from tests.support.world import PASSPHRASE
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -83,6 +84,7 @@ def pages_of(served):
         "/settings",
         "/settings/letters",
         "/settings/sessions",
+        "/settings/second-step",
         served.ask(),
         served.ask(served.sensitive),
         served.invite()["url"],
@@ -123,6 +125,10 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
     page.goto("/receipts")
     look(page, problems, page.get_attribute('main a[href^="/receipts/"]', "href"))
     page.goto("/vault/contact/new")
+    page.click("main form[method=post] button")
+    look(page, problems)
+    page.goto("/settings/second-step")
+    page.fill("#passphrase", PASSPHRASE)
     page.click("main form[method=post] button")
     look(page, problems)
     page.click('form[action="/lock"] button')
