@@ -184,6 +184,10 @@ class AgreementService:
         now = max(self.clock.now(), request.seen_at)
         with self.store.read() as session:
             standing = amendments.find(session, vault, ask, now=now)
+            # After it: another tab may have agreed since this request's keys were read.
+            open_vault = OpenVault.load(
+                session, open_vault.keys, open_vault.vrk, vault.audit_public_key
+            )
         before = None if ask.starts_anew else standing
         decision = self._decision(vault, open_vault, ask, choice, standing, now)
         draft, keys = decision.draft, decision.draft.keys

@@ -206,6 +206,17 @@ def test_a_template_replaced_meanwhile_is_not_agreed_to(world, aysel, shop, temp
     assert rows(world, Agreement) == []
 
 
+def test_an_agreement_made_after_the_vault_was_opened_is_shown_and_not_stumbled_over(
+    world, aysel, shop, template, opened
+):
+    """P-28: the keys of this request were read before another tab agreed."""
+    visitor = aysel.visitor
+    world.connect(aysel, shop, template)
+
+    with pytest.raises(NoticeChangedError):
+        world.allow(aysel, opened, visitor=visitor)
+
+
 def test_a_request_is_decided_once(world, aysel, opened):
     """DEC-5."""
     world.allow(aysel, opened)
