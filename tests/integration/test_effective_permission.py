@@ -128,6 +128,7 @@ def test_a_grant_that_may_only_write_is_told_of_writing(world, aysel, shop):
     assert connected.get("/v1/records").json()["type"].endswith("/not-agreed")
 
 
+@pytest.mark.tampers
 @pytest.mark.parametrize(
     ("status", "reason"),
     [

@@ -94,6 +94,7 @@ def test_what_is_overdue_is_told_once(world, connected, clock):
     assert events(world)[-2:] == ["obligation.overdue"] * 2
 
 
+@pytest.mark.tampers
 def test_what_was_answered_is_not_overdue(world, connected, clock):
     connected.withdraw()
     world.services.uow.write(

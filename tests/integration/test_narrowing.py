@@ -273,6 +273,7 @@ def test_records_of_another_person_or_collection_are_not_chosen(world, aysel, sh
     assert rows(world, Agreement) == []
 
 
+@pytest.mark.tampers
 def test_a_database_writer_cannot_make_the_terms_finer(world, aysel, shop, template):
     """P-9: forms, records and frequency come from the sealed terms, not from the document."""
     connected = world.connect(aysel, shop, template, **NARROWED)

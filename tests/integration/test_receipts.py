@@ -171,6 +171,7 @@ def test_the_evidence_of_a_vault_verifies_offline_with_its_receipts(world, aysel
     assert b"receipt-canary" not in bundle
 
 
+@pytest.mark.tampers
 @pytest.mark.usefixtures("monkeypatch")
 def test_a_read_outside_of_consent_is_found_by_the_verifier(world, aysel, connected):
     """LOG-26: a server that goes on reading after a withdrawal is caught by its own log."""

@@ -61,6 +61,7 @@ def refuses(connected, **kwargs):
     return answer.status_code >= 400 and "records" not in answer.json()
 
 
+@pytest.mark.tampers
 def test_wider_attributes_in_the_agreements_row_widen_nothing(world, connected):
     """P-9."""
     (version,) = rows(world, AgreementVersion)
@@ -78,6 +79,7 @@ def test_wider_attributes_in_the_agreements_row_widen_nothing(world, connected):
     assert connected.get("/v1/records", params={"collection": "identity"}).status_code == 403
 
 
+@pytest.mark.tampers
 def test_a_later_expiry_in_the_rows_prolongs_nothing(world, clock, connected):
     """P-9: the sealed terms end when they end."""
     later = clock.now() + timedelta(days=365)
@@ -112,6 +114,7 @@ def test_terms_of_another_grant_do_not_open(world, aysel, connected):
     assert values(page(other), "phone") == ["+994501234567"]
 
 
+@pytest.mark.tampers
 def test_a_withdrawn_agreement_set_active_again_releases_nothing(world, connected):
     """D8: live by its rows, and yet its token opens nothing."""
     connected.withdraw()
@@ -127,6 +130,7 @@ def test_a_withdrawn_agreement_set_active_again_releases_nothing(world, connecte
     assert connected.get("/v1/grant").json()["usable"] is False
 
 
+@pytest.mark.tampers
 def test_a_collection_key_from_elsewhere_does_not_open_under_a_grant(world, connected):
     """TAK-12, TAK-21: the owner's wrap of another collection, put where the grant's would be."""
     grant_id = _grant_id(world, connected)
@@ -156,6 +160,7 @@ def test_wraps_of_two_tokens_that_change_places_open_nothing(world, aysel, conne
     assert refuses(other)
 
 
+@pytest.mark.tampers
 def test_a_token_that_points_at_another_grant_opens_nothing(world, aysel, connected):
     """P-12: the wrap names its grant."""
     bank = world.organisation("Bank")

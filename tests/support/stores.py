@@ -23,8 +23,6 @@ from tests.support.postgresql import Cluster
 # Parameters of a fixture that gives a store of each kind.
 STORES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 _TEMPLATE = "pds_template"
-# Folders of tests whose stores are held to the invariants when they are done.
-HELD = frozenset({"e2e", "property", "drills"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +141,11 @@ class Stores:
 
 
 def holds_what_is_left(item: pytest.Item) -> bool:
-    """Tell whether a test must leave its store in order: journeys, drills and machines.
+    """Tell whether a test must leave its store in order: all but those that change rows by hand.
 
-    Not those that change rows by hand, which say so by their mark. A check costs as much as some
-    tests do, so what is small and many is spared it.
+    Those say so by their mark.
     """
-    is_held = not HELD.isdisjoint(item.path.parts)
-    return is_held and not item.get_closest_marker("tampers")
+    return not item.get_closest_marker("tampers")
 
 
 def left_behind(uow: UnitOfWork) -> list[str]:

@@ -25,6 +25,7 @@ def sign_in(expires_at=FUTURE):
         vault_id=VAULT,
         verifier=bytes(32),
         created_at=PAST,
+        seen_at=PAST,
         expires_at=expires_at,
     )
 
