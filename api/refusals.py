@@ -10,6 +10,7 @@ import threading
 
 from flask import Flask, Response, g, request
 
+from api import sources
 from api.wiring import wiring
 from consent.log.refusals import RefusalKind, Refusals
 
@@ -50,7 +51,8 @@ def unknown_login() -> None:
 def _count(response: Response) -> Response:
     kind = g.get("refusal") or _kind(response)
     if kind is not None:
-        wiring().refusals.count(kind, request.remote_addr)
+        address = sources.address()
+        wiring().refusals.count(kind, str(address) if address else None)
     return response
 
 

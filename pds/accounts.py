@@ -45,7 +45,7 @@ from pds.second_factors import SecondFactorService
 from pds.settings import VaultSettings
 from pds.store import Store
 from pds.text import az_fold
-from pds.throttling import count, forget, throttle_key
+from pds.throttling import count, forget, give_back, throttle_key
 
 LOGIN_CHARACTERS = range(3, 65)
 _SLOT_WAIT_SECONDS = 10
@@ -150,18 +150,21 @@ class AccountService:
         self.store.write(job)
         return NewVault(vault_id, code)
 
-    def enter(self, login: str, passphrase: str, code: str = "") -> Entrance:
+    def enter(
+        self, login: str, passphrase: str, code: str = "", *, source: str | None = None
+    ) -> Entrance:
         """Open a vault by login name, passphrase and, where a second factor is on, its code.
 
         An unknown name costs the same Argon2 run and gets the same answer (SEC-S05, THR-11). So
-        does a wrong code: nobody learns from it that the passphrase was right.
+        does a wrong code: nobody learns from it that the passphrase was right. Attempts are counted
+        by name and by `source`, where they come from.
 
         Raises:
             WrongSecretError: no such person, or not their passphrase, or not a code of this moment.
             LimitExceededError: too many attempts; says when to come back.
         """
         account = self._find(login)
-        self._count_attempt(login)
+        self._count_attempt(login, source)
         if account is None:
             self._stretch(
                 passphrase,
@@ -171,7 +174,9 @@ class AccountService:
                 UUID(int=0),
             )
             raise UnknownLoginError
-        return self._open(account, passphrase, login, code)
+        entrance = self._open(account, passphrase, code)
+        self._forget_attempts(login, source)
+        return entrance
 
     def enter_again(self, vault_id: UUID, passphrase: str, code: str | None = None) -> Entrance:
         """Open a vault by its id: an unlock by someone who is signed in already.
@@ -189,9 +194,13 @@ class AccountService:
             raise WrongSecretError
         login = self.login_name(account)
         self._count_attempt(login)
-        return self._open(account, passphrase, login, code)
+        entrance = self._open(account, passphrase, code)
+        self._forget_attempts(login)
+        return entrance
 
-    def recover(self, login: str, code: str, new_passphrase: str) -> tuple[Entrance, str]:
+    def recover(
+        self, login: str, code: str, new_passphrase: str, *, source: str | None = None
+    ) -> tuple[Entrance, str]:
         """Open a vault by its recovery code; set a new passphrase and make a new code.
 
         Both old ways in end at once, and a second factor is off: whoever lost their telephone comes
@@ -206,7 +215,7 @@ class AccountService:
         if issue:
             raise ValidationFailedError([issue])
         account = self._find(login)
-        self._count_attempt(login)
+        self._count_attempt(login, source)
         if account is None:
             raise UnknownLoginError
         try:
@@ -218,7 +227,7 @@ class AccountService:
             raise WrongSecretError
         entrance = self._entrance(account, by_code, "recovery")
         new_code = self._replace_credentials(entrance, new_passphrase, LetterKind.RECOVERY)
-        self._forget_attempts(login)
+        self._forget_attempts(login, source)
         return entrance, new_code
 
     def change_passphrase(self, entrance: Entrance, new_passphrase: str) -> str:
@@ -254,7 +263,7 @@ class AccountService:
 
         self.store.write(job)
 
-    def _open(self, account: Account, passphrase: str, login: str, code: str | None) -> Entrance:
+    def _open(self, account: Account, passphrase: str, code: str | None) -> Entrance:
         parameters = Argon2Parameters.decoded(account.argon2)
         keys = self._stretch(
             passphrase,
@@ -269,9 +278,7 @@ class AccountService:
         if code is not None and not self.second_factors.accepts(account.vault_id, code):
             self._log_failure(account)
             raise WrongSecretError
-        entrance = self._entrance(account, keys, "passphrase")
-        self._forget_attempts(login)
-        return entrance
+        return self._entrance(account, keys, "passphrase")
 
     def _entrance(self, account: Account, unlock: UnlockKeys, kind: str) -> Entrance:
         vault = VaultKeys(self.keys.deployment, account.bucket, account.vault_id)
@@ -359,12 +366,28 @@ class AccountService:
     def _throttle(self, login: str) -> bytes:
         return throttle_key(self.keys.login_tag, "sign-in", az_fold(login.strip()).encode())
 
-    def _count_attempt(self, login: str) -> None:
-        now, most = self.clock.now(), self.settings.attempts_per_quarter_hour
-        self.store.write(lambda session: count(session, self._throttle(login), most=most, now=now))
+    def _address_throttle(self, source: str) -> bytes:
+        return throttle_key(self.keys.login_tag, "address", source.encode())
 
-    def _forget_attempts(self, login: str) -> None:
-        self.store.write(lambda session: forget(session, self._throttle(login)))
+    def _count_attempt(self, login: str, source: str | None = None) -> None:
+        now, settings = self.clock.now(), self.settings
+
+        def job(session: Session) -> None:
+            # The address first: one whose window is full fills no owner's.
+            if source is not None:
+                most = settings.address_attempts_per_quarter_hour
+                count(session, self._address_throttle(source), most=most, now=now)
+            count(session, self._throttle(login), most=settings.attempts_per_quarter_hour, now=now)
+
+        self.store.write(job)
+
+    def _forget_attempts(self, login: str, source: str | None = None) -> None:
+        def job(session: Session) -> None:
+            if source is not None:
+                give_back(session, self._address_throttle(source))
+            forget(session, self._throttle(login))
+
+        self.store.write(job)
 
     def _log_failure(self, account: Account) -> None:
         now = self.clock.now()

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -32,9 +32,15 @@ class ServerSettings:
     port: int = 8321
     workers: int = 1
     threads: int = 4
+    trusted_proxies: str = ""  # addresses or networks, with commas: whose X-Forwarded-For is read
     insecure_loopback: bool = False  # plain HTTP on 127.0.0.1, for demo and tests only (P-37)
     max_body_bytes: int = 1_048_576
     max_upload_bytes: int = 20_971_520
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies one by one."""
+        return [each.strip() for each in self.trusted_proxies.split(",") if each.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class VaultSettings:
     unlock_idle_seconds: int = 900
     unlock_seconds: int = 28_800
     attempts_per_quarter_hour: int = 10  # sign-ins with a wrong passphrase, per account
+    address_attempts_per_quarter_hour: int = 100  # the same, per address, whatever the account
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +216,7 @@ def _check(settings: Settings) -> None:
             "server.issuer must be an https URL; for a trial on this machine only, set"
             " server.insecure_loopback = true"
         )
+    _check_proxies(server)
     _check_mail(settings.mail)
     # What is out of these bounds is refused at every sign-in (TAK-17): a vault that was made with
     # it would never open.
@@ -225,6 +233,16 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("oauth.request_seconds must be below 600")
     if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
         raise ConfigurationError("oauth.code_seconds must be at most 60")
+
+
+def _check_proxies(server: ServerSettings) -> None:
+    for proxy in server.proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as exc:
+            raise ConfigurationError(
+                f"server.trusted_proxies: {proxy!r} is neither an address nor a network"
+            ) from exc
 
 
 def _check_mail(mail: MailSettings) -> None:

@@ -2,6 +2,9 @@
 
 A window that is full answers "later", also to the right passphrase: that is what makes guessing
 slow. It ends by itself, so nobody can lock an owner out for good.
+
+A success empties the window of an account, not that of an address: else whoever guesses would sign
+in to a vault of their own now and then.
 """
 
 from __future__ import annotations
@@ -42,6 +45,15 @@ def count(session: Session, key: bytes, *, most: int, now: datetime) -> None:
         raise LimitExceededError("too many attempts", retry_after_seconds=wait)
     session.execute(
         update(Throttle).where(Throttle.key == key).values(attempts=Throttle.attempts + 1)
+    )
+
+
+def give_back(session: Session, key: bytes) -> None:
+    """Take one attempt off the count: it was a success, and only failures are to fill a window."""
+    session.execute(
+        update(Throttle)
+        .where(Throttle.key == key, Throttle.attempts > 0)
+        .values(attempts=Throttle.attempts - 1)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api import refusals
+from api import refusals, sources
 from api.web import cookies, flashes, forms, guards, languages, pages, visitors, words
 from api.web.pages import Problem
 from api.wiring import wiring
@@ -78,7 +78,10 @@ def sign_in() -> ResponseReturnValue:
     login = request.form.get("login", "")
     try:
         entrance = wiring().accounts.enter(
-            login, request.form.get("passphrase", ""), request.form.get("code", "")
+            login,
+            request.form.get("passphrase", ""),
+            request.form.get("code", ""),
+            source=sources.source(),
         )
     except WrongSecretError as error:
         _count_unknown(error)
@@ -146,7 +149,9 @@ def recover() -> ResponseReturnValue:
     login, new = request.form.get("login", ""), request.form.get("new_passphrase", "")
     services = wiring()
     try:
-        entrance, code = services.accounts.recover(login, request.form.get("code", "").strip(), new)
+        entrance, code = services.accounts.recover(
+            login, request.form.get("code", "").strip(), new, source=sources.source()
+        )
     except WrongSecretError as error:
         _count_unknown(error)
         problem = Problem("code", words.issue(Issue("code", "wrong_code", "")))

@@ -223,6 +223,45 @@ def test_an_unknown_name_is_throttled_as_a_known_one_is(accounts):
         accounts.enter("nobody", OTHER)
 
 
+def test_who_tries_many_names_from_one_address_is_slowed_and_nobody_else_is(clock, accounts, aysel):
+    """SEC-S10, THR-12: nor does a full address fill the window of an owner."""
+    few = replace(
+        accounts, settings=replace(accounts.settings, address_attempts_per_quarter_hour=3)
+    )
+    for name in ("nobody", "anybody", "Aysel"):
+        with pytest.raises(WrongSecretError):
+            few.enter(name, OTHER, source="81.21.80.1")
+
+    for _ in range(accounts.settings.attempts_per_quarter_hour):
+        with pytest.raises(LimitExceededError) as refused:
+            few.enter("Aysel", PASSPHRASE, source="81.21.80.1")
+    with pytest.raises(LimitExceededError):
+        few.recover("Aysel", aysel.recovery_code, OTHER, source="81.21.80.1")
+    assert 0 < refused.value.retry_after_seconds <= 901
+    assert few.enter("Aysel", PASSPHRASE, source="81.21.80.2")
+    assert few.enter("Aysel", PASSPHRASE)
+    clock.move(minutes=15, seconds=1)
+    assert few.enter("Aysel", PASSPHRASE, source="81.21.80.1")
+
+
+@pytest.mark.usefixtures("aysel")
+def test_a_success_is_not_counted_by_address_and_does_not_empty_its_window(accounts):
+    """THR-12: signing in to a vault of one's own buys no more guesses."""
+    few = replace(
+        accounts, settings=replace(accounts.settings, address_attempts_per_quarter_hour=2)
+    )
+    for _ in range(3):
+        assert few.enter("Aysel", PASSPHRASE, source="81.21.80.1")
+    with pytest.raises(WrongSecretError):
+        few.enter("nobody", OTHER, source="81.21.80.1")
+    assert few.enter("Aysel", PASSPHRASE, source="81.21.80.1")
+    with pytest.raises(WrongSecretError):
+        few.enter("nobody", OTHER, source="81.21.80.1")
+
+    with pytest.raises(LimitExceededError):
+        few.enter("Aysel", PASSPHRASE, source="81.21.80.1")
+
+
 @pytest.mark.usefixtures("aysel")
 def test_a_success_starts_the_count_again(accounts):
     most = accounts.settings.attempts_per_quarter_hour

@@ -27,6 +27,15 @@ def refused(folder, text=HTTPS, **environment):
     return str(error.value)
 
 
+def test_trusted_proxies_are_addresses_or_networks(folder):
+    """SEC-S53"""
+    loaded = load(folder, HTTPS + 'trusted_proxies = "127.0.0.1, 10.0.0.0/8,::1"\n')
+
+    assert loaded.server.proxies == ["127.0.0.1", "10.0.0.0/8", "::1"]
+    for wrong in ("proxy.example", "10.0.0.1/8", "*"):
+        assert wrong in refused(folder, HTTPS + f'trusted_proxies = "{wrong}"\n')
+
+
 def test_defaults_are_overridden_by_the_file_and_that_by_the_environment(folder):
     text = HTTPS + "threads = 3\nworkers = 2\n[log]\ninterval_ms = 100\n"
 
