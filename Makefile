@@ -122,9 +122,9 @@ drill-consent: $(STAMP) ## Take WALKS walks through consents against a model, an
 	PDS_MACHINE_EXAMPLES=$(WALKS) $(BIN)/pytest -rP tests/property/test_grant_machine.py \
 		tests/integration/test_consent_races.py
 
-drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each, and forms with wrong parameters
+drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each, and wrong requests
 	PDS_MUTATIONS=$(MUTATIONS) $(BIN)/pytest -rP tests/property/test_oauth_mutations.py \
-		tests/e2e/test_oauth_parameters.py
+		tests/e2e/test_oauth_parameters.py tests/e2e/test_openapi.py
 
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop
