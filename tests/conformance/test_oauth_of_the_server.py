@@ -259,7 +259,7 @@ def test_pages_send_no_address_on_load_nothing_and_stand_in_no_frame_bcp_b17_bcp
     assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-def test_no_header_that_a_proxy_should_strip_is_looked_at_bcp_b19_al_16(scene):
+def test_no_header_that_a_proxy_should_strip_is_believed_bcp_b19_al_16(scene):
     """So there is none that somebody can spoof where the proxy forgets one."""
     connected, http = scene.connect(), scene.world.http
     plain = http.get("/.well-known/oauth-authorization-server")
@@ -274,7 +274,10 @@ def test_no_header_that_a_proxy_should_strip_is_looked_at_bcp_b19_al_16(scene):
 
 
 def test_refusals_are_counted_by_the_peer_and_not_by_a_header_bcp_b19(scene):
-    """Else a stranger would hide behind, or blame, whatever address they write."""
+    """Else a stranger would hide behind, or blame, whatever address they write.
+
+    No proxy is trusted here: see `e2e/test_web_attempts.py` for one that is.
+    """
     refusals, http = scene.world.services.refusals, scene.world.http
     refusals.write()
     for address in ("192.0.2.66", "198.51.100.7"):
