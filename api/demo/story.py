@@ -28,7 +28,8 @@ from api.demo.stage import Connector, CrmView
 Say = Callable[[str], None]
 _OK, _SEE_OTHER = 200, 303
 _SETTLE_SECONDS = 15
-_CONFIRMED = ("Silinmə təsdiqləndi", "Deletion confirmed")
+_CONFIRMED = ("Təsdiqlənib", "Confirmed")
+_AWAITED = ("Cavab gözlənilir", "Answer awaited")
 
 
 class StepFailedError(Exception):
@@ -231,6 +232,7 @@ class Story:
         self.connector.run("run", "--progress", "plain", check=False)
         page = self.browser.get(self.agreement_path)
         _expect(any(words in page.text for words in _CONFIRMED), "the deletion shows as confirmed")
+        _expect(not any(words in page.text for words in _AWAITED), "and nothing else is owed")
         return "erased, read again to prove it, and confirmed with a signed receipt"
 
     def _takes_evidence(self) -> str:
