@@ -236,6 +236,7 @@ def test_the_label_list_is_frozen():
         "pds/1/webhook/ed25519",
         "pds/1/deposit",
         "pds/1/vault/staging",
+        "pds/1/vault/invitation",
         *(f"pds/1/pw/{name}" for name in ("auth", "kek")),
         *(f"pds/1/rc/{name}" for name in ("auth", "kek")),
         *(f"pds/1/tok/{name}" for name in ("lookup", "kek")),
