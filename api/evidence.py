@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from api.wiring import Wiring
 from consent import auditors, past
+from consent import obligations as owed
 from consent.formats.bundle import Hints
 from consent.formats.canonical import JSONValue
 from consent.log import evidence
 from consent.log.evidence import DEPLOYMENT, Stream
-from consent.models import Event
+from consent.models import Event, Obligation
 from consent.past import PastAgreement
 from consent.vocabulary import EventName
 from pds.clock import rfc3339
@@ -63,6 +64,40 @@ def state(
         "at": rfc3339(at),
         "agreements": [_past(each) for each in page],
         "after": str(page[-1].agreement_id) if len(found) > limit else None,
+    }
+
+
+def obligations(
+    services: Wiring, access: str, *, state: str, after: UUID | None, limit: int
+) -> dict[str, JSONValue] | None:
+    """Return a page of what organisations owe; None if `access` is no living auditor's (CM-7)."""
+    now = services.clock.now()
+    with services.uow.read() as session:
+        if auditors.find(session, access, now=now) is None:
+            return None
+        key = None if after is None else (services.ids.bucket_of(after), after)
+        found = owed.of_deployment(session, state=state, now=now, after=key, limit=limit + 1)
+    services.uow.write(
+        lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
+    )
+    page = found[:limit]
+    return {
+        "obligations": [_owed(each, now) for each in page],
+        "after": str(page[-1].id) if len(found) > limit else None,
+    }
+
+
+def _owed(each: Obligation, now: datetime) -> dict[str, JSONValue]:
+    return {
+        "id": str(each.id),
+        "kind": each.kind,
+        "state": owed.shown_state(each, now),
+        "organisation": str(each.organisation_id),
+        "agreement": str(each.agreement_id),
+        "asked_by_person": each.asked_by_person,
+        "opened_at": rfc3339(each.created_at),
+        "due_at": rfc3339(each.due_at),
+        "answered_at": rfc3339(each.answered_at) if each.answered_at else None,
     }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from consent import correspondence, grants
@@ -213,6 +213,32 @@ def of_vault(session: Session, bucket: int, vault_id: UUID) -> list[Obligation]:
         .where(Obligation.bucket == bucket, Obligation.vault_id == vault_id)
         .order_by(Obligation.created_at.desc())
     )
+    return list(session.scalars(query))
+
+
+def of_deployment(
+    session: Session, *, state: str, now: datetime, after: tuple[int, UUID] | None, limit: int
+) -> list[Obligation]:
+    """Return a page of what all organisations owe or have answered, by bucket and id.
+
+    Args:
+        session: a read transaction.
+        state: as `shown_state` has it.
+        now: the present instant.
+        after: bucket and id of the last one of the page before.
+        limit: the most to return.
+    """
+    query = (
+        select(Obligation)
+        .where(Obligation.state == ("due" if state == "overdue" else state))
+        .order_by(Obligation.bucket, Obligation.id)
+        .limit(limit)
+    )
+    if state in {"due", "overdue"}:
+        is_overdue = Obligation.due_at <= now
+        query = query.where(is_overdue if state == "overdue" else ~is_overdue)
+    if after is not None:
+        query = query.where(tuple_(Obligation.bucket, Obligation.id) > after)
     return list(session.scalars(query))
 
 

@@ -23,6 +23,7 @@ from pds.errors import Issue, ValidationFailedError
 
 blueprint = Blueprint("audit", __name__)
 _PAGE, _PAGE_MOST = 100, 500
+_OBLIGATION_STATES = ("overdue", "due", "confirmed", "retained_with_basis")
 _BEARER = re.compile(r"Bearer (pds_ad\.[A-Za-z0-9_.-]+)", re.ASCII)
 
 
@@ -41,9 +42,30 @@ def bundle() -> Response:
 @blueprint.get("/v1/audit/state")
 def state() -> Response:
     """Return what was permitted at an instant, `at`; `after` and `limit` page (AUD-5)."""
-    at, after, limit = _state_query()
+    issues: list[Issue] = []
+    at = _instant(issues)
+    after, limit = _page(issues)
     access = _access()
     page = evidence.state(wiring(), access, at=at, after=after, limit=limit) if access else None
+    if page is None:
+        return _refused()
+    return Response(canonical.canonical_bytes(page), mimetype="application/json")
+
+
+@blueprint.get("/v1/audit/obligations")
+def obligations() -> Response:
+    """Return what organisations owe, `state` overdue if it is not given (CM-7)."""
+    issues: list[Issue] = []
+    asked = request.args.get("state", "overdue")
+    if asked not in _OBLIGATION_STATES:
+        issues.append(Issue("/state", "unknown", f"one of {', '.join(_OBLIGATION_STATES)}"))
+    after, limit = _page(issues)
+    access = _access()
+    page = (
+        evidence.obligations(wiring(), access, state=asked, after=after, limit=limit)
+        if access
+        else None
+    )
     if page is None:
         return _refused()
     return Response(canonical.canonical_bytes(page), mimetype="application/json")
@@ -58,13 +80,17 @@ def _refused() -> Response:
     return problems.problem("invalid-token", headers={"WWW-Authenticate": 'Bearer realm="audit"'})
 
 
-def _state_query() -> tuple[datetime, UUID | None, int]:
-    issues = []
-    at, after, limit = datetime.min.replace(tzinfo=UTC), None, 0
+def _instant(issues: list[Issue]) -> datetime:
     try:
-        at = from_rfc3339(request.args.get("at", ""))
+        return from_rfc3339(request.args.get("at", ""))
     except ValueError:
         issues.append(Issue("/at", "instant", "write an instant such as 2026-03-01T12:00:00Z"))
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _page(issues: list[Issue]) -> tuple[UUID | None, int]:
+    """Return `after` and `limit`, or raise with what is wrong with them and was before."""
+    after = None
     try:
         after = UUID(request.args["after"]) if "after" in request.args else None
     except ValueError:
@@ -74,7 +100,7 @@ def _state_query() -> tuple[datetime, UUID | None, int]:
         issues.append(Issue("/limit", "range", f"1 to {_PAGE_MOST}"))
     if issues:
         raise ValidationFailedError(issues)
-    return at, after, limit
+    return after, limit
 
 
 @blueprint.get("/receipts/keys")
