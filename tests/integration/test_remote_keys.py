@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
@@ -16,45 +13,7 @@ from api.oauth.remote_keys import AT_ONCE, RemoteKeys
 from api.outgoing.fetching import FetchError
 from pds.errors import ValidationFailedError
 from tests.support.oauth_client import Client, new_key, public_jwks
-
-
-class Publisher:
-    """A client's server: publishes a document, and counts how often it is asked."""
-
-    def __init__(self):
-        self.document, self.status, self.asked, self.url = {}, 200, 0, ""
-
-    def publish(self, *keys):
-        self.document = public_jwks(*keys)
-
-
-@contextmanager
-def publishing():
-    publisher = Publisher()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            publisher.asked += 1
-            body = json.dumps(publisher.document).encode()
-            self.send_response(publisher.status)
-            self.send_header("Content-Type", "application/jwk-set+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    publisher.url = f"http://127.0.0.1:{server.server_port}/jwks"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield publisher
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+from tests.support.publishing import publishing
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import contextmanager
+
 import httpx
 import pytest
 
@@ -21,12 +24,19 @@ def keys():
 
 @pytest.fixture(scope="session")
 def live(stores, tmp_path_factory):
+    """Give a world whose issuer is our server on SQLite."""
+    with served(stores, "sqlite", tmp_path_factory) as world:
+        yield world
+
+
+@contextmanager
+def served(stores, kind, tmp_path_factory):
     """Give a world whose issuer is our server, in processes of its own, over HTTP.
 
     What all of this leaves in its store breaks no invariant (CM-13).
     """
     log = tmp_path_factory.mktemp("ours") / "server.log"
-    with stores.migrated("sqlite") as store, served_world(store, log=log) as (world, server):
+    with stores.migrated(kind) as store, served_world(store, log=log) as (world, server):
         server.start()
         yield world
         server.stop()
@@ -36,9 +46,14 @@ def live(stores, tmp_path_factory):
 @pytest.fixture(scope="session")
 def aysel(live):
     """Give a person with something to share."""
-    aysel = live.person()
-    aysel.save("contact", email="aysel@poct.example")
-    return aysel
+    return sharer(live)
+
+
+def sharer(world):
+    """Sign up a person with something to share."""
+    person = world.person()
+    person.save("contact", email="aysel@poct.example")
+    return person
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +77,16 @@ def client(live, shop, http):
 
 
 @pytest.fixture(scope="session")
-def ours(live, aysel, keys):
+def ours(live, aysel, shop, keys):
     """Give our server."""
-    return Ours(live, aysel, keys)
+    return Ours(live, aysel, shop, keys)
+
+
+@pytest.fixture(scope="session")
+def ours_on_postgresql(stores, keys, tmp_path_factory):
+    """Give our server on PostgreSQL; mark the test `postgresql`."""
+    with served(stores, "postgresql", tmp_path_factory) as world:
+        yield Ours(world, sharer(world), world.organisation(), keys)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +98,8 @@ def control(keys, tmp_path_factory):
         for name, key in keys.items()
     ]
     errors = tmp_path_factory.mktemp("control") / "errors"
-    start = {"issuer": issuer, "clients": registered}
+    token = secrets.token_urlsafe()
+    start = {"issuer": issuer, "clients": registered, "initialAccessToken": token}
     with programs.running("oidc-provider", start, errors=errors) as process:
         assert process.stdout.readline() == "serving\n", errors.read_text("utf-8")
-        yield Control(issuer, keys)
+        yield Control(issuer, token, keys)

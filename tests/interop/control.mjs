@@ -1,7 +1,7 @@
 // The control: npm oidc-provider under the FAPI 2.0 profile, for the same journeys.
 //
-// The first line of standard input is its issuer and its clients, as JSON; a line of output says
-// that it serves. Its one person decides as the query of the interaction's URL says.
+// The first line of standard input is its issuer, its clients and the initial access token that lets
+// more of them register, as JSON; a line of output says that it serves. Its one person decides as the query of the interaction's URL says.
 
 import { generateKeyPair } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { Provider } from "oidc-provider";
 
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const { issuer, clients } = JSON.parse((await input.next()).value);
+const { issuer, clients, initialAccessToken } = JSON.parse((await input.next()).value);
 const { privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
 
 const provider = new Provider(issuer, {
@@ -36,6 +36,7 @@ const provider = new Provider(issuer, {
       getResourceServerInfo: () => ({ scope: "read", accessTokenFormat: "opaque" }),
       useGrantedResource: () => false,
     },
+    registration: { enabled: true, initialAccessToken },
     revocation: { enabled: true },
     richAuthorizationRequests: {
       enabled: true,
@@ -45,6 +46,8 @@ const provider = new Provider(issuer, {
       authorizationDetailsForIntrospection: (context, token) => token.rar,
     },
   },
+  // Keys of clients are published on this machine, which the dispatcher would refuse to ask.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   interactions: { url: (context, { uid }) => `/interaction/${uid}` },
   issueRefreshToken: () => true,
   jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), kid: "control", use: "sig" }] },

@@ -16,13 +16,22 @@ const order = JSON.parse(await nextLine());
 const key = await webcrypto.subtle.importKey(
   "jwk", order.key, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"],
 );
-const config = await oauth.discovery(
-  new URL(order.issuer),
-  order.client_id,
-  { id_token_signed_response_alg: "ES256" },
-  oauth.PrivateKeyJwt({ key, kid: order.key.kid }),
-  { algorithm: "oauth2", execute: [oauth.allowInsecureRequests] }, // plain HTTP, on loopback
-);
+const authentication = oauth.PrivateKeyJwt({ key, kid: order.key.kid });
+const options = { algorithm: "oauth2", execute: [oauth.allowInsecureRequests] }; // plain HTTP, on loopback
+let config;
+if (order.registration) {
+  const { initial_access_token: initialAccessToken, metadata } = order.registration;
+  config = await oauth.dynamicClientRegistration(
+    new URL(order.issuer), metadata, authentication, { ...options, initialAccessToken },
+  );
+  const { client_id, token_endpoint_auth_method } = config.clientMetadata();
+  tell("registration", { client_id: typeof client_id, token_endpoint_auth_method });
+} else {
+  const metadata = { id_token_signed_response_alg: "ES256" };
+  config = await oauth.discovery(
+    new URL(order.issuer), order.client_id, metadata, authentication, options,
+  );
+}
 tell("discovery", { issuer: config.serverMetadata().issuer });
 
 const DPoP = oauth.getDPoPHandle(config, await oauth.randomDPoPKeyPair("ES256"));
@@ -84,7 +93,7 @@ tell("resource again", await read(refreshed.access_token));
 const live = await oauth.tokenIntrospection(config, refreshed.access_token);
 tell("introspection", {
   active: live.active,
-  client: live.client_id === order.client_id,
+  client: live.client_id === config.clientMetadata().client_id,
   bound: live.cnf?.jkt === (await DPoP.calculateThumbprint()),
   details: live.authorization_details.map((each) => each.type),
 });
