@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PEERS := tests/interop/node_modules/.package-lock.json
-CODE := pds consent api connector migrations tests bench tools
+CODE := pds consent api connector witness migrations tests bench tools
 # Two processes, each with half of the tests in their order, since neighbours share what is dear to
 # start; who is done first takes over from the other. With huge pages Argon2 costs half (glibc only).
 PYTEST := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/pytest -n 2 --dist worksteal

@@ -37,6 +37,7 @@ from pds import settings as settings_module
 from pds.clock import SystemClock
 from pds.errors import Issue
 from pds.settings import SETTINGS_FILE
+from witness.commands import witness
 
 
 @click.group(cls=PDSGroup)
@@ -419,5 +420,6 @@ def _key_files() -> str:
 main.add_command(demo)
 main.add_command(agreement)
 main.add_command(consent)
+main.add_command(witness)
 for command in (suspend, remove, reinstate, registration_token):
     organisation.add_command(command)

@@ -75,6 +75,10 @@ class Signature:
     key_id: bytes
     value: bytes
 
+    def to_line(self) -> str:
+        """Return the line, with its newline."""
+        return f"{_DASH}{self.name} {b64(self.key_id + self.value)}\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -174,7 +178,7 @@ def sign(text: str, signers: Sequence[NoteSigner]) -> str:
 
 def signature_line(text: str, signer: NoteSigner) -> str:
     """Return the line, with its newline, by which `signer` signs the note of `text`."""
-    return f"{_DASH}{signer.name} {b64(signer.key_id + signer.sign(text))}\n"
+    return Signature(signer.name, signer.key_id, signer.sign(text)).to_line()
 
 
 def open_note(note: str, verifiers: Iterable[NoteVerifier]) -> Note:

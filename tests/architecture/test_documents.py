@@ -45,7 +45,7 @@ from tests.support.source import ROOT, modules
 
 PROGRAMS = {"pds": cli.main, "pds-connector": connector_cli.main}
 CLAIMS_NOT_MADE = re.compile(r"zero[- ]knowledge|end[- ]to[- ]end", re.IGNORECASE)
-A_NAME = re.compile(r"(?:pds|consent|api|connector)(?:\.\w+)+")
+A_NAME = re.compile(r"(?:pds|consent|api|connector|witness)(?:\.\w+)+")
 EVENTS = {
     meaning.PAUSED,
     meaning.RESUMED,

@@ -9,7 +9,7 @@ from tests.support.source import ROOT
 
 PAGE = "docs/conformance.md"
 STATES = ("tested", "built", "partly", "no test yet", "later", "not in 1.0")
-CITING = ("pds", "consent", "api", "connector", "migrations", "tests", "bench", "docs")
+CITING = ("pds", "consent", "api", "connector", "witness", "migrations", "tests", "bench", "docs")
 SUFFIXES = {".py", ".html", ".yaml", ".css", ".js", ".mjs", ".md"}
 OAUTH = {"DEC", "AL", "EXT", "FAPI", "DPoP", "PAR", "RAR", "GM", "BCP", "OIDF", "THR"}
 CURVES = {"P-192", "P-256", "P-384", "P-521"}

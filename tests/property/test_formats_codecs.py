@@ -18,6 +18,7 @@ from consent.formats.leaf import PublicOpening, PublicPart
 from consent.formats.note import Signer, Verifier, open_note, sign
 from consent.formats.proof import Proof
 from consent.formats.tiles import BundleId, TileId, decode_bundle, encode_bundle, parse_path
+from consent.formats.witnessing import AddCheckpoint, parse_size_body
 from tests.support.evidence import story
 
 SIGNERS = [Signer.generate(f"key{number}.example") for number in range(4)]
@@ -58,6 +59,21 @@ def test_canonical_json_comes_back(value):
     assert parse(written, canonical=True) == value
     assert parse(json.dumps(value, indent=2).encode()) == value
     assert canonical_bytes(parse(written)) == written
+
+
+@given(
+    st.builds(
+        AddCheckpoint,
+        SIZES,
+        st.lists(HASHES, max_size=63).map(tuple),
+        st.text(NO_CONTROLS | st.just("\n"), max_size=50),
+    )
+)
+def test_requests_to_witnesses_come_back(asked):
+    text = asked.to_text()
+
+    assert AddCheckpoint.from_text(text) == asked
+    assert AddCheckpoint.from_text(text).to_text() == text
 
 
 @given(st.binary(max_size=100))
@@ -154,6 +170,8 @@ READERS = {
     "cosigner": lambda data: CosignatureVerifier.from_text(data.decode("latin-1")),
     "checkpoint": lambda data: Checkpoint.from_text(data.decode("latin-1")),
     "proof": lambda data: Proof.from_text(data.decode("utf-8", "surrogateescape")),
+    "add-checkpoint": lambda data: AddCheckpoint.from_text(data.decode("utf-8", "surrogateescape")),
+    "size-of-a-conflict": lambda data: parse_size_body(data.decode("latin-1")),
     "path": lambda data: parse_path(data.decode("latin-1")),
     "bundle": decode_bundle,
     "part": lambda data: PublicPart.from_dict(parse(data)),
@@ -167,6 +185,8 @@ SEEDS = {
     "cosigner": SIGNERS[0].verifier.to_text().encode(),
     "checkpoint": Checkpoint("a", 5, bytes(32)).to_text().encode(),
     "proof": STORY.proof(4).encode(),
+    "add-checkpoint": AddCheckpoint(3, (bytes(32),) * 2, STORY.proof(4)).to_text().encode(),
+    "size-of-a-conflict": b"13\n",
     "path": b"tile/0/x001/067.p/5",
     "bundle": encode_bundle([b"abc", b"d" * 300]),
     "part": canonical_bytes(STORY.events[1][0].pub.to_dict()),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("pds", "consent", "api", "connector")
+PACKAGES = ("pds", "consent", "api", "connector", "witness")
 
 
 def modules(*packages: str) -> Iterator[tuple[str, ast.Module]]:
