@@ -26,7 +26,7 @@ NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vend
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent drill-oauth interop bench clean
+	migrate serve demo check drill-kill drill-consent drill-oauth interop bench verifier clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,6 +132,10 @@ interop: $(STAMP) peers ## Run clients of other people against the server, and a
 bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route and an unlogged read
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.consented_read $(ARGS)
+
+verifier: $(STAMP) ## Make the verifier one file, for whoever has Python and cryptography only
+	$(BIN)/python -m tools.verifier.build dist/pds-verify.pyz
+	@echo "dist/pds-verify.pyz: run it with python3, or 'pip install ./tools/verifier'."
 
 clean: ## Delete what is made, the environment too
 	rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \

@@ -29,8 +29,9 @@ from api.oauth import clients
 from api.registration_commands import registration_token
 from api.wiring import wire
 from consent import auditors, organisations, templates
-from consent.formats import canonical, verify_cli
+from consent.formats import canonical
 from consent.formats.errors import FormatError
+from consent.verifier import cli as verifier
 from consent.vocabulary import EventName
 from pds import __version__, instance
 from pds import settings as settings_module
@@ -327,8 +328,8 @@ def create_auditor(folder: Path, name: str) -> None:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def verify(arguments: tuple[str, ...]) -> None:
-    """Check a receipt or an evidence bundle, offline; see `pds verify --help`."""
-    raise click.exceptions.Exit(verify_cli.main(list(arguments)))
+    """Check a receipt, evidence or a whole log; see `pds verify --help`."""
+    raise click.exceptions.Exit(verifier.main(list(arguments)))
 
 
 @main.command("openapi")

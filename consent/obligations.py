@@ -52,6 +52,11 @@ class _Answer:
         return is_named and owed.kind == kind
 
 
+_EVENTS = {
+    ObligationKind.STOP.value: EventName.STOP_ANSWERED,
+    ObligationKind.DELETE.value: EventName.ERASURE_CONFIRMED,
+    ObligationKind.NOTIFY.value: EventName.NOTIFY_ANSWERED,
+}
 _DONE = frozenset({deletion_receipt.Outcome.ERASED, obligation_answer.Outcome.DONE})
 _VERIFIERS = {
     deletion_receipt.VERSION: deletion_receipt.verify,
@@ -138,15 +143,13 @@ class ObligationService:
             {"vault": str(owed.vault_id), "obligation": str(owed.id)},
             audit_public_key=audit_public_key(session, owed.bucket, owed.vault_id),
         )
-        name, items = EventName.OBLIGATION_ANSWERED, []
-        if answer.is_deletion_receipt:
-            name, items = EventName.ERASURE_CONFIRMED, answer.document["items"]
+        items = answer.document["items"] if answer.is_deletion_receipt else []
         self.log.append(
             session,
             bucket=owed.bucket,
             stream=grant_stream(grant.id),
             seq=grants.next_seq(session, owed.bucket, grant.id),
-            name=name,
+            name=_EVENTS[owed.kind],
             at=now,
             private=private,
             vault_id=owed.vault_id,

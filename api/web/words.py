@@ -201,7 +201,8 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.DATA_DEPOSITED: _l("The organisation left a document"),
     EventName.ERASURE_REQUESTED: _l("The organisation was asked to delete data"),
     EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
-    EventName.OBLIGATION_ANSWERED: _l("The organisation answered for what it owed"),
+    EventName.STOP_ANSWERED: _l("The organisation answered that it stopped using data"),
+    EventName.NOTIFY_ANSWERED: _l("The organisation answered for telling those it passed data to"),
 }
 
 # Why others ended an agreement.

@@ -2,11 +2,11 @@
 
 A pure leaf: bytes and values in, bytes and values out, no clock, no file, no network. It needs the
 standard library and `cryptography`, and imports nothing else of this project, so that whoever
-checks us need not run us. Only `verify_cli` touches files, and nothing here imports it. Every codec
-raises `FormatError` and nothing else for what it is given.
+checks us need not run us: `consent.verifier` is the program. Every codec raises `FormatError` and
+nothing else for what it is given.
 
 From the bottom up: `errors`, `encoding`, `canonical`, `fields`, `shapes`; `merkle`, `tiles`;
 `note`, `checkpoint`, `cosignature`, `proof`; `leaf`; `jws`, `dpv_terms`, `receipt_facts`,
 `receipt_shape`, `receipt`, `deletion_receipt`, `reconciliation`; `bundle`, `meaning`, `report`,
-`trust`, `bundle_checks`, `verify`, `verify_cli`.
+`trust`, `bundle_checks`, `verify`.
 """

@@ -2,7 +2,8 @@
 
 1. the checkpoint: signature, origin, witnesses; 2. its consistency with a pinned one; 3. the
 manifest; 4. each entry's place in the log, and its private opening; 5. streams without gaps;
-6. agreements by hash; 7. receipts by signature and citation; 8. what the events mean.
+6. agreements by hash; 7. receipts by signature and citation; 8. what the events mean; 9. what
+organisations owe and have not answered, which is noticed and fails nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from consent.formats.canonical import sha256_hex
 from consent.formats.checkpoint import Checkpoint
 from consent.formats.errors import VerificationError
 from consent.formats.leaf import PublicOpening, PublicPart, commitment
-from consent.formats.meaning import READ, ReadCheck, Terms
+from consent.formats.meaning import ENDS, READ, ReadCheck, Terms
 from consent.formats.merkle import leaf_hash, verify_consistency, verify_inclusion
 from consent.formats.note import Verifier
+from consent.formats.obligation_check import OVERDUE, ObligationCheck
 from consent.formats.report import Findings
 from consent.formats.trust import Trust
 
@@ -34,6 +36,7 @@ class BundleChecks:
     bundle: Bundle
     trust: Trust
     findings: Findings
+    now: str | None = None
     _log_keys: tuple[Verifier, ...] = ()
     _events: dict[tuple[str, int], PublicOpening] = field(default_factory=dict)
     _labels: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -47,8 +50,9 @@ class BundleChecks:
         self._check_entries(checkpoint, progress)
         self._check_streams()
         terms = self._check_agreements()
-        self._check_receipts()
+        cited = self._check_receipts()
         self._check_meaning(terms)
+        self._check_obligations(cited)
 
     def _hinted_keys(self) -> tuple[Verifier, ...]:
         with self.findings.attempt("hints.vkeys", "malformed"):
@@ -192,16 +196,20 @@ class BundleChecks:
             say(f"{len(terms)} by their hashes")
         return terms
 
-    def _check_receipts(self) -> None:
+    def _check_receipts(self) -> list[receipts.Citation]:
         keys = self.trust.receipt_keys or self.bundle.hints.receipt_keys
+        signed = []
         with self.findings.check("receipts") as say:
             for at, receipt in enumerate(self.bundle.receipts):
                 where = f"receipts[{at}] {receipt.get('dct:identifier')}"
                 with self.findings.attempt(where, "receipt-form"):
-                    self._check_citation(receipts.citation(receipt), where)
+                    cited = receipts.citation(receipt)
+                    self._check_citation(cited, where)
                     with self.findings.attempt(where, "receipt-signature"):
                         receipts.verify(receipt, keys)
+                        signed.append(cited)
             say(f"{len(self.bundle.receipts)} signed, their events in the log")
+        return signed
 
     def _check_citation(self, cited: receipts.Citation, where: str) -> None:
         event = self._events.get((cited.log.stream, cited.log.seq))
@@ -219,6 +227,17 @@ class BundleChecks:
                 self.findings.fail(self._labels[event.stream, event.seq], rule, detail)
             reads = sum(event.event == READ for event in events)
             say(f"{reads} reads, each inside a consent alive at the time")
+
+    def _check_obligations(self, cited: Sequence[receipts.Citation]) -> None:
+        events = [self._events[place].pub for place in sorted(self._events)]
+        newest = max((event.time for event in events), default="")
+        with self.findings.check("obligations") as say:
+            check = ObligationCheck(self.now or newest)
+            for each in check.check(cited, events, ENDS):
+                where = self._labels.get(each.event, "{}/{}".format(*each.event))
+                self.findings.notice(where, each.rule, each.detail)
+            overdue = sum(each.rule == OVERDUE for each in self.findings.notices)
+            say(f"{check.owed} owed, {overdue} of them overdue at {check.now}")
 
 
 def check_citation(

@@ -16,7 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent.formats import dpv_terms, fields, jws
 from consent.formats.canonical import JSONValue
 from consent.formats.errors import MalformedError
-from consent.formats.receipt_facts import LogCitation, Process, ReceiptFacts, ReceiptKind, Status
+from consent.formats.receipt_facts import (
+    LogCitation,
+    Obligation,
+    Process,
+    ReceiptFacts,
+    ReceiptKind,
+    Status,
+)
 from consent.formats.receipt_shape import CONTEXT, PAUSED_TERM, RECEIPT, SCHEMA, STATUS_TERMS
 
 TYPE = "pds-consent-receipt"
@@ -35,6 +42,7 @@ class Citation:
     kind: ReceiptKind
     agreement_sha256: str | None
     log: LogCitation
+    obligations: tuple[Obligation, ...] = ()
 
 
 def build(facts: ReceiptFacts) -> dict[str, JSONValue]:
@@ -134,7 +142,14 @@ def citation(receipt: object) -> Citation:
             stream=str(log["stream"]),
             seq=fields.integer(log["seq"], "log.seq", least=1),
         ),
+        obligations=fields.each(_obligation, _only_record(document)["obligations"], "obligations"),
     )
+
+
+def _obligation(value: object, where: str) -> Obligation:
+    found = fields.mapping(value, where)
+    names = ("kind", "due_at", "state")
+    return Obligation(**{name: fields.text(found[name], f"{where}.{name}") for name in names})
 
 
 def _record(facts: ReceiptFacts) -> dict[str, JSONValue]:

@@ -46,20 +46,28 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One thing that is wrong: where exactly, by which rule, and how."""
+    """One thing that is wrong, or noticed: where exactly, by which rule, and how."""
 
     where: str
     rule: str
     detail: str
 
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the JSON object."""
+        return {"where": self.where, "rule": self.rule, "detail": self.detail}
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result: `SELF_CONSISTENT_ONLY` means that a forger could have made it all."""
+    """The result: `SELF_CONSISTENT_ONLY` means that a forger could have made it all.
+
+    `notices` are what was proved to be so and ought not to be: they change no verdict.
+    """
 
     verdict: Verdict
     checks: tuple[Check, ...]
     failures: tuple[Failure, ...]
+    notices: tuple[Failure, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -74,10 +82,8 @@ class Report:
                 {"name": each.name, "outcome": each.outcome.value, "detail": each.detail}
                 for each in self.checks
             ],
-            "failures": [
-                {"where": each.where, "rule": each.rule, "detail": each.detail}
-                for each in self.failures
-            ],
+            "failures": [each.to_dict() for each in self.failures],
+            "notices": [each.to_dict() for each in self.notices],
         }
 
 
@@ -104,10 +110,15 @@ class Findings:
 
     checks: list[Check] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    notices: list[Failure] = field(default_factory=list)
 
     def fail(self, where: str, rule: str, detail: str) -> None:
         """Note a failure."""
         self.failures.append(Failure(where, rule, detail))
+
+    def notice(self, where: str, rule: str, detail: str) -> None:
+        """Note what is so, and ought not to be, but shows no fault in what is verified."""
+        self.notices.append(Failure(where, rule, detail))
 
     def attempt(self, where: str, rule: str) -> _Attempt:
         """Return a context in which a FormatError becomes a failure and ends the block."""
@@ -133,4 +144,4 @@ class Findings:
         verdict = Verdict.VERIFIED if trusted else Verdict.SELF_CONSISTENT_ONLY
         if self.failures:
             verdict = Verdict.FAILED
-        return Report(verdict, tuple(self.checks), tuple(self.failures))
+        return Report(verdict, tuple(self.checks), tuple(self.failures), tuple(self.notices))

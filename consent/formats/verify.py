@@ -24,12 +24,16 @@ from consent.formats.report import Findings, Report
 from consent.formats.trust import Trust
 
 
-def verify_bundle(data: bytes, trust: Trust, *, progress: Progress | None = None) -> Report:
+def verify_bundle(
+    data: bytes, trust: Trust, *, now: str | None = None, progress: Progress | None = None
+) -> Report:
     """Verify an evidence bundle; the report names everything that is wrong.
 
     Args:
         data: the file.
         trust: what the caller trusts beforehand.
+        now: RFC 3339 in UTC; what an organisation owed before and did not answer is overdue. None:
+            the time of the newest entry.
         progress: called with (entries done, entries in all) now and then.
     """
     findings = Findings()
@@ -39,7 +43,7 @@ def verify_bundle(data: bytes, trust: Trust, *, progress: Progress | None = None
         say(f"{len(bundle.entries)} entries, {len(bundle.receipts)} receipts")
     if bundle is None:
         return findings.report(trusted=False)
-    BundleChecks(bundle, trust, findings).run(progress or _no_progress)
+    BundleChecks(bundle, trust, findings, now).run(progress or _no_progress)
     own_keys = bool(trust.log_keys) and (bool(trust.receipt_keys) or not bundle.receipts)
     return findings.report(trusted=own_keys)
 

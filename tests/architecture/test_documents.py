@@ -21,7 +21,8 @@ from api import cli, schema
 from api.uow import UnitOfWork
 from connector import cli as connector_cli
 from consent import requests, templates
-from consent.formats import meaning, verify_cli
+from consent.formats import meaning
+from consent.verifier import cli as verifier
 from consent.vocabulary import EventName, FeedEvent
 from consent.webhooks.keys import Signers, secret_text
 from pds import settings as settings_module
@@ -62,7 +63,7 @@ each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=by_name)
 @each_document
 def test_every_command_in_a_document_exists_with_its_options(path, capsys):
     with pytest.raises(SystemExit):
-        verify_cli.main(["--help"])
+        verifier.main(["--help"])
     verify_help = capsys.readouterr().out
 
     for words in invocations(read(path), PROGRAMS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from consent.formats.receipt_facts import (
     Access,
     AgreementCitation,
@@ -18,6 +20,7 @@ from consent.formats.receipt_facts import (
 
 AGREEMENT_SHA256 = "a1" * 32
 ORIGIN = "vault.example/log"
+DELETION = (Obligation(kind="delete", due_at="2026-04-05T09:00:00Z", state="due"),)
 
 
 def receipt_facts(
@@ -27,6 +30,7 @@ def receipt_facts(
     seq: int = 1,
     agreement_sha256: str | None = AGREEMENT_SHA256,
     receipt_id: str = "6f1c1f1e-0000-4000-8000-000000000001",
+    obligations: Sequence[Obligation] = DELETION,
 ) -> ReceiptFacts:
     given = Status(
         seq=1,
@@ -95,9 +99,5 @@ def receipt_facts(
         applicable_law="Fərdi məlumatlar haqqında Qanun",
         grant_ids=("6f1c1f1e-0000-4000-8000-0000000000dd",),
         denied_attributes=("contact.phone",),
-        obligations=(
-            ()
-            if kind is ReceiptKind.GIVEN
-            else (Obligation(kind="delete", due_at="2026-04-05T09:00:00Z", state="due"),)
-        ),
+        obligations=() if kind is ReceiptKind.GIVEN else tuple(obligations),
     )

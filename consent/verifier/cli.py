@@ -1,9 +1,10 @@
-"""`verify`: check a bundle or a receipt from the command line, with no server and no network.
+"""`verify`: check a receipt, evidence or a whole log from the command line.
 
-    python -m consent.formats.verify_cli FILE --vkey log.vkey --receipt-key keys.jwks
+    python -m consent.verifier bundle.json --vkey log.vkey --receipt-key keys.jwks
+    python -m consent.verifier https://vault.example/log --vkey log.vkey --state verified.json
 
-Exit status: 0 VERIFIED, 3 SELF_CONSISTENT_ONLY (no key was given, so a forger could have made it
-all), 1 FAILED, 2 when the command could not run.
+A file or a folder is checked without any network. Exit status: 0 VERIFIED, 3 SELF_CONSISTENT_ONLY
+(no key was given, so a forger could have made it all), 1 FAILED, 2 when the command could not run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from consent.formats import fields
@@ -22,11 +25,16 @@ from consent.formats.note import KEY_BYTES, Verifier
 from consent.formats.report import Report
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle, verify_receipt
+from consent.verifier.kept import Kept
+from consent.verifier.log_tree import verify_log
+from consent.verifier.sources import Address, Copying, Folder, Source, UnreadableError
 
 USAGE_ERROR = 2
 
 _BAR = 30
 _LONG = 1000
+_KEEP_EVERY = 5  # seconds
+_INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _RECEIPT_TYPE = "dpv:ConsentReceipt"
 
 
@@ -36,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         trust = _trust(arguments)
         report = _verify(arguments, trust)
-    except (OSError, FormatError) as error:
+    except KeyboardInterrupt:
+        sys.stderr.write("\nverify: stopped; with --state the same command goes on from here\n")
+        return USAGE_ERROR
+    except (OSError, ValueError, UnreadableError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return USAGE_ERROR
     if arguments.json:
@@ -49,10 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="verify",
-        description="Check an evidence bundle or a consent receipt, offline.",
+        description="Check a consent receipt, an evidence bundle or a whole log.",
         epilog="Exit status: 0 verified, 3 self-consistent only, 1 failed, 2 could not run.",
     )
-    parser.add_argument("file", type=Path, help="a pds-bundle/1 or a consent receipt, as JSON")
+    parser.add_argument(
+        "target",
+        help="a consent receipt or a pds-bundle/1, as JSON; a folder that a log was copied to; "
+        "or the address of a log, such as https://vault.example/log",
+    )
     parser.add_argument(
         "--vkey",
         action="append",
@@ -79,8 +94,33 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many witnesses must have signed (default: 0)",
     )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="of a log: keep here what was verified, go on from there the next time, and demand "
+        "that the log has grown from it",
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="of a log: read again what --state has verified"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="of a log: copy what is read to this folder"
+    )
+    parser.add_argument(
+        "--at",
+        metavar="INSTANT",
+        type=_instant,
+        default=time.strftime(_INSTANT, time.gmtime()),
+        help="what organisations owed until then and did not answer is shown as overdue "
+        "(RFC 3339 in UTC; default: now)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
+
+
+def _instant(text: str) -> str:
+    return fields.instant(text, "--at")
 
 
 def _trust(arguments: argparse.Namespace) -> Trust:
@@ -121,12 +161,61 @@ def _jwk_set(data: bytes) -> dict[str, bytes]:
 
 
 def _verify(arguments: argparse.Namespace, trust: Trust) -> Report:
-    data = arguments.file.read_bytes()
+    source = _log_source(arguments)
+    if source is not None:
+        return _verify_log(source, trust, arguments)
+    data = Path(arguments.target).read_bytes()
     receipt = _as_receipt(data)
     if receipt is None:
-        return verify_bundle(data, trust, progress=_progress())
+        return verify_bundle(data, trust, now=arguments.at, progress=_progress())
     sidecar = None if arguments.proof is None else _utf8(arguments.proof)
     return verify_receipt(receipt, sidecar, trust)
+
+
+def _log_source(arguments: argparse.Namespace) -> Source | None:
+    """Return the log that is meant, or None where the target is a file."""
+    source: Source | None = None
+    if Path(arguments.target).is_dir():
+        source = Folder(Path(arguments.target))
+    elif "://" in arguments.target:
+        source = Address.from_text(arguments.target)
+    elif arguments.state or arguments.save or arguments.full:
+        raise ValueError("--state, --full and --save are for a log: a folder or an address")
+    if source is not None and arguments.save is not None:
+        source = Copying(source, arguments.save)
+    return source
+
+
+def _verify_log(source: Source, trust: Trust, arguments: argparse.Namespace) -> Report:
+    kept = Kept.read(arguments.state) if arguments.state else None
+    if kept is not None and arguments.full:
+        kept = Kept(kept.origin, kept.checkpoint)
+    keeper = _Keeper(arguments.state)
+    try:
+        return verify_log(source, trust, kept=kept, progress=_progress(), keep=keeper.keep)
+    finally:
+        # An interrupted run goes on from here the next time.
+        keeper.write()
+        source.close()
+
+
+@dataclass(slots=True)
+class _Keeper:
+    """Writes what is verified to the caller's file: now and then, and at the end."""
+
+    path: Path | None
+    _latest: Kept | None = None
+    _written_at: float = 0.0
+
+    def keep(self, kept: Kept) -> None:
+        self._latest = kept
+        if time.monotonic() - self._written_at > _KEEP_EVERY:
+            self.write()
+
+    def write(self) -> None:
+        if self.path is not None and self._latest is not None:
+            self._latest.write(self.path)
+        self._written_at = time.monotonic()
 
 
 def _as_receipt(data: bytes) -> object | None:
@@ -167,9 +256,6 @@ def _draw_bar(done: int, total: int) -> None:
 
 def _in_words(report: Report) -> str:
     lines = [f"{each.name:12} {each.outcome.value:12} {each.detail}" for each in report.checks]
+    lines += [f"NOTICE {each.where}: {each.rule}: {each.detail}" for each in report.notices]
     lines += [f"FAILURE {each.where}: {each.rule}: {each.detail}" for each in report.failures]
     return "\n".join([*(line.rstrip() for line in lines), report.verdict.value]) + "\n"
-
-
-if __name__ == "__main__":  # pragma: no cover - tested in a process of its own
-    sys.exit(main())

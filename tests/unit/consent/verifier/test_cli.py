@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from consent.formats import verify_cli
 from consent.formats.canonical import canonical_bytes
 from consent.formats.cosignature import Cosigner
 from consent.formats.encoding import b64u
+from consent.verifier import cli
 from tests.support.evidence import MemoryLog, story
 
 LOG = story()
@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def run(*arguments):
-    return verify_cli.main(list(arguments))
+    return cli.main(list(arguments))
 
 
 def test_an_honest_bundle_ends_with_0_and_says_what_was_checked(files, capsys):
@@ -184,14 +184,14 @@ def test_a_short_bundle_shows_no_progress(files, monkeypatch, is_terminal):
 def test_it_runs_alone_as_a_module(files):
     """Nothing of the server is imported: standard library and cryptography suffice."""
     script = (
-        "import sys; from consent.formats import verify_cli; code = verify_cli.main(sys.argv[1:]);"
+        "import sys; from consent.verifier import cli; code = cli.main(sys.argv[1:]);"
         "ours = {m.split('.')[0] for m in sys.modules} & {'pds', 'api', 'sqlalchemy', 'flask'};"
         "sys.exit(code if not ours else 99)"
     )
     arguments = [files["bundle"], "--vkey", VKEY, "--receipt-key", files["jwks"]]
 
     alone = subprocess.run([sys.executable, "-c", script, *arguments], check=False)  # noqa: S603 - our own script
-    module = [sys.executable, "-m", "consent.formats.verify_cli", files["bundle"]]
+    module = [sys.executable, "-m", "consent.verifier", files["bundle"]]
     as_module = subprocess.run(module, check=False, capture_output=True)  # noqa: S603 - as above
 
     assert (alone.returncode, as_module.returncode) == (0, 3)

@@ -1,0 +1,1 @@
+"""The verifier as something to install alone."""
