@@ -33,17 +33,20 @@ from consent.pauses import PauseService
 from consent.receipts import ReceiptIssuer
 from pds import instance
 from pds.accounts import AccountService
+from pds.app_codes import AppCodeService
 from pds.clock import Clock, SystemClock
 from pds.errors import VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
 from pds.instance import InstanceKeys
 from pds.notice_addresses import NoticeAddressService
+from pds.passkeys import PasskeyService
 from pds.records import RecordService
-from pds.second_factors import SecondFactorService
+from pds.second_factors import SecondFactors
 from pds.sessions import SessionService, Visitor
 from pds.settings import Settings
 from pds.store import Store
+from pds.webauthn import Ceremonies, RelyingParty
 
 EXTENSION = "pds"
 
@@ -60,7 +63,7 @@ class Wiring:
     log: EventLog
     sink: VaultLog
     accounts: AccountService
-    second_factors: SecondFactorService
+    second_factors: SecondFactors
     sessions: SessionService
     notice_addresses: NoticeAddressService
     invitations: InvitationService
@@ -136,7 +139,18 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         store, keys, ids, clock, log, sink, receipts, conclusions, amendments
     )
     invitations = InvitationService(store, keys, clock)
-    second_factors = SecondFactorService(store, keys, ids, clock, sink)
+    second_factors = SecondFactors(
+        AppCodeService(store, keys, ids, clock, sink),
+        PasskeyService(
+            store,
+            keys,
+            ids,
+            clock,
+            sink,
+            Ceremonies(store, clock, RelyingParty.of(settings.server.issuer)),
+            settings.vault.address_attempts_per_quarter_hour,
+        ),
+    )
     oauth = build_oauth(store, settings, ids, clock, log=log, tokens=tokens)
     return Wiring(
         settings=settings,

@@ -18,11 +18,11 @@ from consent.formats.errors import FormatError
 from consent.log.entries import EventLog, grant_stream, seal_private
 from consent.models import Agreement, AgreementVersion, Grant, Obligation
 from consent.vocabulary import EventName, FeedEvent, ObligationKind
-from pds.accounts import audit_public_key
 from pds.clock import Clock
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.ids import IdFactory
 from pds.store import Store
+from pds.vaults import audit_public_key
 
 
 @dataclass(frozen=True, slots=True)

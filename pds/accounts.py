@@ -16,7 +16,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -41,11 +41,12 @@ from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper, new_key
 from pds.letters import LetterKind
 from pds.models import Account, CollectionKey, LoginName, Vault, VaultKey
-from pds.second_factors import SecondFactorService
+from pds.second_factors import Proof, SecondFactors
 from pds.settings import VaultSettings
 from pds.store import Store
 from pds.text import az_fold
 from pds.throttling import count, forget, give_back, throttle_key
+from pds.vaults import audit_public_key, vault_ref
 
 LOGIN_CHARACTERS = range(3, 65)
 _SLOT_WAIT_SECONDS = 10
@@ -87,7 +88,7 @@ class AccountService:
     settings: VaultSettings
     sink: EventSink
     slots: threading.Semaphore
-    second_factors: SecondFactorService
+    second_factors: SecondFactors
 
     def sign_up(self, login: str, passphrase: str, *, locale: str) -> NewVault:
         """Make a vault with all its keys.
@@ -151,16 +152,16 @@ class AccountService:
         return NewVault(vault_id, code)
 
     def enter(
-        self, login: str, passphrase: str, code: str = "", *, source: str | None = None
+        self, login: str, passphrase: str, proof: Proof = "", *, source: str | None = None
     ) -> Entrance:
-        """Open a vault by login name, passphrase and, where a second factor is on, its code.
+        """Open a vault by login name, passphrase and, where one is on, a second factor.
 
         An unknown name costs the same Argon2 run and gets the same answer (SEC-S05, THR-11). So
-        does a wrong code: nobody learns from it that the passphrase was right. Attempts are counted
-        by name and by `source`, where they come from.
+        does a wrong proof: nobody learns from it that the passphrase was right. Attempts are
+        counted by name and by `source`, where they come from.
 
         Raises:
-            WrongSecretError: no such person, or not their passphrase, or not a code of this moment.
+            WrongSecretError: no such person, or not their passphrase, or no proof of this moment.
             LimitExceededError: too many attempts; says when to come back.
         """
         account = self._find(login)
@@ -174,17 +175,17 @@ class AccountService:
                 UUID(int=0),
             )
             raise UnknownLoginError
-        entrance = self._open(account, passphrase, code)
+        entrance = self._open(account, passphrase, proof)
         self._forget_attempts(login, source)
         return entrance
 
-    def enter_again(self, vault_id: UUID, passphrase: str, code: str | None = None) -> Entrance:
+    def enter_again(self, vault_id: UUID, passphrase: str, proof: Proof | None = None) -> Entrance:
         """Open a vault by its id: an unlock by someone who is signed in already.
 
         Their session began with the second factor; None does not ask for it again.
 
         Raises:
-            WrongSecretError: not their passphrase, or not a code of this moment.
+            WrongSecretError: not their passphrase, or no proof of this moment.
             LimitExceededError: too many attempts; says when to come back.
         """
         bucket = self.ids.bucket_of(vault_id)
@@ -194,7 +195,7 @@ class AccountService:
             raise WrongSecretError
         login = self.login_name(account)
         self._count_attempt(login)
-        entrance = self._open(account, passphrase, code)
+        entrance = self._open(account, passphrase, proof)
         self._forget_attempts(login)
         return entrance
 
@@ -203,8 +204,8 @@ class AccountService:
     ) -> tuple[Entrance, str]:
         """Open a vault by its recovery code; set a new passphrase and make a new code.
 
-        Both old ways in end at once, and a second factor is off: whoever lost their telephone comes
-        here. Returns the entrance and the new code, shown once.
+        All old ways in end at once, passkeys too, and no second factor is on: whoever lost their
+        telephone comes here. Returns the entrance and the new code, shown once.
 
         Raises:
             WrongSecretError: no such person, or not their code.
@@ -263,7 +264,7 @@ class AccountService:
 
         self.store.write(job)
 
-    def _open(self, account: Account, passphrase: str, code: str | None) -> Entrance:
+    def _open(self, account: Account, passphrase: str, proof: Proof | None) -> Entrance:
         parameters = Argon2Parameters.decoded(account.argon2)
         keys = self._stretch(
             passphrase,
@@ -275,7 +276,7 @@ class AccountService:
         if not hmac.compare_digest(keys.verifier, account.passphrase_verifier):
             self._log_failure(account)
             raise WrongSecretError
-        if code is not None and not self.second_factors.accepts(account.vault_id, code):
+        if proof is not None and not self.second_factors.accepts(account.vault_id, proof):
             self._log_failure(account)
             raise WrongSecretError
         return self._entrance(account, keys, "passphrase")
@@ -317,7 +318,7 @@ class AccountService:
             )
             self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))
             if told is LetterKind.RECOVERY:
-                self.second_factors.forget(session, entrance.ref, now=now, told=False)
+                self.second_factors.forget(session, entrance.ref, now=now)
             letters.queue(session, vault.bucket, vault.vault_id, told, now=now)
 
         self.store.write(job)
@@ -393,10 +394,9 @@ class AccountService:
         now = self.clock.now()
 
         def job(session: Session) -> None:
-            audit = audit_public_key(session, account.bucket, account.vault_id)
             self.sink.append(
                 session,
-                VaultRef(account.bucket, VaultId(account.vault_id), audit),
+                vault_ref(session, account.bucket, account.vault_id),
                 VaultEvent("vault.unlock_failed", now, outcome="wrong-secret"),
             )
 
@@ -462,18 +462,6 @@ class _NewKeys:
                 for name, public in self.collection_public_keys.items()
             ],
         )
-
-
-def audit_public_key(session: Session, bucket: int, vault_id: UUID) -> bytes:
-    """Return the key to which a vault's private log entries are sealed."""
-    return session.execute(
-        select(VaultKey.public_key)
-        .where(
-            VaultKey.bucket == bucket, VaultKey.vault_id == vault_id, VaultKey.purpose == "audit"
-        )
-        .order_by(VaultKey.version.desc())
-        .limit(1)
-    ).scalar_one()
 
 
 def _take_name(session: Session, tag: bytes, bucket: int, vault_id: UUID) -> bool:

@@ -42,6 +42,9 @@ class LetterKind(StrEnum):
     RECOVERY = "recovery"
     SECOND_STEP_ON = "second-step-on"
     SECOND_STEP_OFF = "second-step-off"
+    PASSKEY_ADDED = "passkey-added"
+    PASSKEY_REMOVED = "passkey-removed"
+    PASSKEY_REFUSED = "passkey-refused"
     ADDRESS = "address"
     CONFIRM = "confirm"
 
@@ -53,6 +56,9 @@ SECURITY = frozenset(
         LetterKind.RECOVERY,
         LetterKind.SECOND_STEP_ON,
         LetterKind.SECOND_STEP_OFF,
+        LetterKind.PASSKEY_ADDED,
+        LetterKind.PASSKEY_REMOVED,
+        LetterKind.PASSKEY_REFUSED,
         LetterKind.ADDRESS,
         LetterKind.CONFIRM,
     }

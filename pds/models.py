@@ -71,6 +71,31 @@ class SecondFactor(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: does not count yet
 
 
+class Passkey(Base):
+    """A key that a person's device keeps and proves to have (WebAuthn)."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = (Index(None, "bucket", "vault_id"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    credential_box: Mapped[bytes] = mapped_column(LargeBinary)  # its id and public key, *at-rest*
+    label_box: Mapped[bytes] = mapped_column(LargeBinary)  # what its owner calls it, *at-rest*
+    sign_count: Mapped[int] = mapped_column(BigInteger)  # 0: it does not count signatures
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not since it was added
+
+
+class PasskeyChallenge(Base):
+    """A challenge that waits for its one answer."""
+
+    __tablename__ = "passkey_challenges"
+    __table_args__ = (Index(None, "expires_at"),)
+    # Hash of the challenge, of what it is for, and of the browser that asked.
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Letter(Base):
     """An e-mail that waits to be sent, or was: to whom and why, never an address or a value."""
 
@@ -97,8 +122,8 @@ class Letter(Base):
 class KeyWrap(Base):
     """One key sealed under another; the only table that holds keys, and no key is plain (D1).
 
-    `by_kind` and what it wraps: passphrase, recovery, unlock -> vrk; vrk -> collection, grant,
-    agreement, audit, history; grant -> collection, inbound; token -> grant.
+    `by_kind` and what it wraps: passphrase, recovery, passkey, unlock -> vrk; vrk -> collection,
+    grant, agreement, audit, history; grant -> collection, inbound; token -> grant.
     """
 
     __tablename__ = "key_wraps"

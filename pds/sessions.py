@@ -16,20 +16,21 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds import letters
-from pds.accounts import Entrance, audit_public_key
+from pds.accounts import Entrance
 from pds.clock import Clock
 from pds.crypto import labels
 from pds.crypto.labels import derive
 from pds.crypto.secrets import TokenSecret, mint
 from pds.errors import DecryptionError, NotFoundError
 from pds.events import EventSink, VaultEvent, VaultRef
-from pds.ids import IdFactory, VaultId
+from pds.ids import IdFactory
 from pds.instance import InstanceKeys
 from pds.keys import OpenVault, VaultKeys, Wrapped, Wrapper
 from pds.letters import LetterKind
 from pds.models import Account, SignIn, Unlock, Vault
 from pds.settings import VaultSettings
 from pds.store import Store
+from pds.vaults import vault_ref
 
 Job = Callable[[Session], None]
 
@@ -230,8 +231,7 @@ class SessionService:
         account = session.get(Account, (bucket, row.vault_id))
         if vault is None or account is None or vault.state != "active":
             return None, None
-        audit = audit_public_key(session, bucket, row.vault_id)
-        ref = VaultRef(bucket, VaultId(row.vault_id), audit)
+        ref = vault_ref(session, bucket, row.vault_id)
         opened = unlocked and self._opened(session, ref, unlocked, row.selector, now)
         if not opened:
             visitor = Visitor(ref, account.locale, account.theme, row.selector, None)

@@ -209,7 +209,10 @@ def _check(settings: Settings) -> None:
     if issuer.query or issuer.fragment or issuer.path or not issuer.hostname:
         raise ConfigurationError("server.issuer must be scheme://host[:port], nothing after it")
     if server.insecure_loopback:
-        if not (_is_loopback(server.host) and _is_loopback(issuer.hostname)):
+        # `localhost` never leaves the machine (RFC 6761 section 6.3), and unlike an address it is a
+        # name for which browsers make passkeys.
+        issuer_is_here = issuer.hostname == "localhost" or _is_loopback(issuer.hostname)
+        if not (_is_loopback(server.host) and issuer_is_here):
             raise ConfigurationError("server.insecure_loopback is for 127.0.0.1 only (P-37)")
     elif issuer.scheme != "https":
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from pds.db import Base
-from pds.models import KeyWrap, SignIn, Throttle, Unlock
+from pds.models import KeyWrap, PasskeyChallenge, SignIn, Throttle, Unlock
 
 BATCH = 500
 
@@ -34,6 +34,7 @@ def sweep(session: Session, *, now: datetime, limit: int = BATCH) -> int:
         session.execute(delete(Unlock).where(tuple_(Unlock.bucket, Unlock.selector).in_(ended)))
     swept += sweep_table(session, KeyWrap, KeyWrap.expires_at <= now, limit=limit)
     swept += sweep_table(session, SignIn, SignIn.expires_at <= now, limit=limit)
+    swept += sweep_table(session, PasskeyChallenge, PasskeyChallenge.expires_at <= now, limit=limit)
     return swept + sweep_table(session, Throttle, Throttle.expires_at <= now, limit=limit)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pds.errors import NotFoundError
 from pds.events import VaultRef
+from pds.ids import VaultId
 from pds.models import Vault, VaultKey
 
 
@@ -46,6 +47,24 @@ def next_event_seq(session: Session, bucket: int, vault_id: UUID) -> int:
         .values(event_seq=Vault.event_seq + 1)
         .returning(Vault.event_seq)
     ).scalar_one()
+
+
+def audit_public_key(session: Session, bucket: int, vault_id: UUID) -> bytes:
+    """Return the key to which a vault's private log entries are sealed."""
+    return session.execute(
+        select(VaultKey.public_key)
+        .where(
+            VaultKey.bucket == bucket, VaultKey.vault_id == vault_id, VaultKey.purpose == "audit"
+        )
+        .order_by(VaultKey.version.desc())
+        .limit(1)
+    ).scalar_one()
+
+
+def vault_ref(session: Session, bucket: int, vault_id: UUID) -> VaultRef:
+    """Return a vault as the event sink wants it."""
+    audit = audit_public_key(session, bucket, vault_id)
+    return VaultRef(bucket, VaultId(vault_id), audit)
 
 
 def count_by_bucket(session: Session) -> list[tuple[int, int]]:

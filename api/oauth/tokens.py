@@ -36,7 +36,6 @@ from consent.organisations import pairwise_subject
 from consent.requests import TYPE as DETAILS_TYPE
 from consent.templates import find as find_template
 from consent.vocabulary import LIVE_GRANT_STATES, EventName
-from pds.accounts import audit_public_key
 from pds.clock import Clock
 from pds.crypto.secrets import TokenKind, TokenSecret, mint, parse
 from pds.errors import DecryptionError
@@ -45,6 +44,7 @@ from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrapper
 from pds.settings import Settings
 from pds.store import Store
+from pds.vaults import audit_public_key
 
 _USABLE = tuple(state.value for state in LIVE_GRANT_STATES)
 

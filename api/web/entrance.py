@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from api import refusals, sources
-from api.web import cookies, flashes, forms, guards, languages, pages, visitors, words
+from api.web import cookies, flashes, forms, guards, languages, pages, proofs, visitors, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds import passphrases
@@ -80,7 +80,7 @@ def sign_in() -> ResponseReturnValue:
         entrance = wiring().accounts.enter(
             login,
             request.form.get("passphrase", ""),
-            request.form.get("code", ""),
+            proofs.given(),
             source=sources.source(),
         )
     except WrongSecretError as error:
@@ -201,6 +201,7 @@ def _sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response
         login=login,
         next=target,
         from_elsewhere=target.startswith(_FROM_ELSEWHERE),
+        passkeys_are_offered=wiring().second_factors.passkeys.are_offered,
         problems=problems,
     )
 

@@ -16,7 +16,19 @@ from flask import Response, request
 from api.web import pages
 from api.wiring import wiring
 
-_SECRETS = frozenset({"passphrase", "new_passphrase", "code", "access", "csrf", "notice_sha256"})
+_SECRETS = frozenset(
+    {
+        "passphrase",
+        "new_passphrase",
+        "code",
+        "access",
+        "csrf",
+        "notice_sha256",
+        "attestation",
+        "assertion",
+        "prf",
+    }
+)
 _MOST_CHARACTERS = 20_000
 
 

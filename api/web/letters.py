@@ -121,7 +121,8 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _l("Your recovery code was used"),
         _l(
             "Your vault was opened with the recovery code, and a new passphrase was set. A second"
-            " step at sign-in is off now. If it was not you, turn to the operator."
+            " step at sign-in is off now, and passkeys are removed. If it was not you, turn to the"
+            " operator."
         ),
         _SETTINGS,
         "/settings",
@@ -143,6 +144,33 @@ _WORDS: Mapping[LetterKind, _Words] = {
         ),
         _SETTINGS,
         "/settings/second-step",
+    ),
+    LetterKind.PASSKEY_ADDED: _Words(
+        _l("A passkey was added"),
+        _l(
+            "A passkey was added to your vault, and all other devices were signed out. If it was"
+            " not you, remove it and change your passphrase now."
+        ),
+        _SETTINGS,
+        "/settings/passkeys",
+    ),
+    LetterKind.PASSKEY_REMOVED: _Words(
+        _l("A passkey was removed"),
+        _l(
+            "A passkey of your vault was removed, and all other devices were signed out. If it was"
+            " not you, change your passphrase now."
+        ),
+        _SETTINGS,
+        "/settings/passkeys",
+    ),
+    LetterKind.PASSKEY_REFUSED: _Words(
+        _l("A passkey was refused"),
+        _l(
+            "Somebody tried to sign in with a passkey of yours that counts its uses, and its count"
+            " went back. There may be a copy of it: remove it, and add another."
+        ),
+        _SETTINGS,
+        "/settings/passkeys",
     ),
     LetterKind.ADDRESS: _Words(
         _l("Letters no longer come here"),

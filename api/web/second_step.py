@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from api import qr
-from api.web import flashes, guards, pages, words
+from api.web import flashes, guards, pages, proofs, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds.errors import Issue, LimitExceededError, WrongSecretError
@@ -36,13 +36,13 @@ def begin(visitor: Visitor) -> ResponseReturnValue:
     services = wiring()
     try:
         entrance = services.accounts.enter_again(
-            visitor.vault.id, request.form.get("passphrase", "")
+            visitor.vault.id, request.form.get("passphrase", ""), proofs.given()
         )
     except WrongSecretError:
-        return _page(visitor, 422, _problem("passphrase", "wrong_passphrase"))
+        return _page(visitor, 422, _problem("passphrase", proofs.wrong(visitor.vault.id)))
     except LimitExceededError as error:
         return _later(visitor, error, "passphrase")
-    secret = services.second_factors.begin(entrance.ref)
+    secret = services.second_factors.codes.begin(entrance.ref)
     # Not after a redirect: the secret is shown once, so there is nothing to show it from again.
     text = base64.b32encode(secret).decode()
     picture = Markup(qr.svg(_address(visitor, text), scale=_QR_SCALE))  # noqa: S704 - squares only
@@ -54,7 +54,7 @@ def begin(visitor: Visitor) -> ResponseReturnValue:
 def confirm(visitor: Visitor) -> ResponseReturnValue:
     """Turn it on, by a code of the app."""
     try:
-        wiring().second_factors.confirm(visitor.vault, request.form.get("code", ""))
+        wiring().second_factors.codes.confirm(visitor.vault, request.form.get("code", ""))
     except WrongSecretError:
         return _page(visitor, 422, _problem("code", "wrong_app_code"), is_begun=True)
     except LimitExceededError as error:
@@ -66,17 +66,17 @@ def confirm(visitor: Visitor) -> ResponseReturnValue:
 @blueprint.post("/end")
 @guards.signed_in
 def end(visitor: Visitor) -> ResponseReturnValue:
-    """Turn it off, after passphrase and code."""
-    services, given = wiring(), request.form
+    """Turn it off, after passphrase and second factor."""
+    services = wiring()
     try:
         entrance = services.accounts.enter_again(
-            visitor.vault.id, given.get("passphrase", ""), given.get("code", "")
+            visitor.vault.id, request.form.get("passphrase", ""), proofs.given()
         )
     except WrongSecretError:
-        return _page(visitor, 422, _problem("passphrase", "wrong_passphrase_or_code"))
+        return _page(visitor, 422, _problem("passphrase", proofs.wrong(visitor.vault.id)))
     except LimitExceededError as error:
         return _later(visitor, error, "passphrase")
-    services.second_factors.turn_off(entrance.ref)
+    services.second_factors.codes.turn_off(entrance.ref)
     flashes.put("second-step-off")
     return guards.see_other(_PAGE)
 
@@ -102,7 +102,8 @@ def _page(
     return pages.page(
         "second_step.html",
         status,
-        is_on=wiring().second_factors.is_on(visitor.vault.id),
+        is_on=wiring().second_factors.codes.is_on(visitor.vault.id),
+        proofs=proofs.kinds(visitor.vault.id),
         is_begun=is_begun or bool(secret),
         picture=picture,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),

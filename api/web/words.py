@@ -69,7 +69,12 @@ NOTES: Mapping[str, Note] = {
     "narrowed": Note(_l("You share less now. The organisation has been told.")),
     "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
     "second-step-on": Note(_l("The second step is on. Your next sign-in asks for a code.")),
-    "second-step-off": Note(_l("The second step is off."), "info"),
+    "second-step-off": Note(_l("Codes from an app are off."), "info"),
+    "passkey-added": Note(_l("Your passkey is added. Your other devices are signed out.")),
+    "passkey-renamed": Note(_l("Your passkey has a new name.")),
+    "passkey-removed": Note(
+        _l("The passkey is removed. Your other devices are signed out."), "info"
+    ),
     "session-ended": Note(_l("That device is signed out.")),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
@@ -167,8 +172,11 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlocked": _l("The vault was unlocked"),
     "vault.unlock_failed": _l("Someone tried to open the vault with a wrong passphrase or code"),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
-    "vault.second_factor_on": _l("A second step at sign-in was turned on"),
-    "vault.second_factor_off": _l("The second step at sign-in was turned off"),
+    "vault.second_factor_on": _l("Codes from an app were turned on"),
+    "vault.second_factor_off": _l("Codes from an app were turned off"),
+    "vault.passkey_added": _l("A passkey was added"),
+    "vault.passkey_removed": _l("A passkey was removed"),
+    "vault.passkey_refused": _l("A passkey was refused: there may be a copy of it"),
     "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),
@@ -289,11 +297,15 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
         " those items out."
     ),
     "wrong_secret": _l(
-        "The name, the passphrase or the code is not right. A code counts once, for half a minute."
+        "The name, the passphrase, the code or the passkey is not right. A code counts once, for"
+        " half a minute."
     ),
     "wrong_passphrase": _l("The passphrase is not right."),
     "wrong_app_code": _l("The code is not right. Give the one that the app shows now."),
-    "wrong_passphrase_or_code": _l("The passphrase or the code is not right."),
+    "wrong_passphrase_or_proof": _l("The passphrase, the code or the passkey is not right."),
+    "passkey_not_added": _l("The passkey was not added. Begin anew, on this page."),
+    "too_many_passkeys": _l("You have ten passkeys. Remove one that you do not use."),
+    "label_malformed": _l("Use 1 to %(most)s characters."),
     "wrong_code": _l("The name or the recovery code is not right."),
     "wrong_notice_code": _l("The code is not right, or older than a day. Save the address again."),
     "malformed_address": _l("This is not an e-mail address."),

@@ -71,7 +71,8 @@ def served(stores):
         store = stack.enter_context(stores.migrated("sqlite"))
         server = make_server("127.0.0.1", 0, app=None, threaded=True, request_handler=_Quiet)
         stack.callback(server.server_close)
-        url = f"http://127.0.0.1:{server.server_port}"
+        # A name, so that browsers make passkeys here (P-37).
+        url = f"http://localhost:{server.server_port}"
         settings = replace(store.settings, server=replace(store.settings.server, issuer=url))
         world = stack.enter_context(world_on(Store(store.kind, settings, store.uow)))
         server.app = world.app

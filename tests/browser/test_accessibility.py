@@ -85,6 +85,7 @@ def pages_of(served):
         "/settings/letters",
         "/settings/sessions",
         "/settings/second-step",
+        "/settings/passkeys",
         served.ask(),
         served.ask(served.sensitive),
         served.invite()["url"],

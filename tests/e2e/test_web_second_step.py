@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from pds.second_factors import STEP_SECONDS, code_at
+from pds.app_codes import STEP_SECONDS, code_at
 from tests.support.world import PASSPHRASE
 
 PAGE = "/settings/second-step"
@@ -100,13 +100,14 @@ def test_turning_it_off_takes_both(world, aysel, hers, secret, new_browser):
     assert new_browser().sign_in(aysel.login).status == 303
 
 
-@pytest.mark.usefixtures("secret")
-def test_a_second_step_that_is_on_is_not_begun_anew(hers):
-    """The passphrase alone does not put another app in its place."""
-    answer = hers.post(f"{PAGE}/begin", {"csrf": hers.token(), "passphrase": PASSPHRASE})
+def test_a_second_step_that_is_on_is_not_begun_anew(world, hers, secret):
+    """Neither the passphrase alone nor both put another app in its place."""
+    form = {"csrf": hers.token(), "passphrase": PASSPHRASE}
+    alone = hers.post(f"{PAGE}/begin", form)
+    both = hers.post(f"{PAGE}/begin", {**form, "code": present(world, secret)})
 
-    assert answer.status == 409
-    assert 'id="secret"' not in answer.text
+    assert (alone.status, both.status) == (422, 409)
+    assert 'id="secret"' not in alone.text + both.text
 
 
 @pytest.mark.parametrize("path", ["begin", "confirm", "end"])

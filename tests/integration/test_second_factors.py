@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from consent.models import Event
+from pds.app_codes import STEP_SECONDS, code_at
 from pds.errors import ConflictError, LimitExceededError, WrongSecretError
 from pds.models import SecondFactor
-from pds.second_factors import STEP_SECONDS, code_at
 from tests.support.mailbox import Mailbox, confirmed, send_letters
 from tests.support.world import PASSPHRASE
 
@@ -19,7 +19,7 @@ OTHER = "violet engine harbour ticket museum spoon"
 
 @pytest.fixture
 def factors(world):
-    return world.services.second_factors
+    return world.services.second_factors.codes
 
 
 @pytest.fixture

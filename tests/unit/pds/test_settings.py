@@ -99,7 +99,7 @@ def test_the_issuer_is_an_https_origin(folder, issuer):
         ("http://vault.example", "127.0.0.1"),
         ("http://127.0.0.1:8321", "0.0.0.0"),  # noqa: S104 - must be refused
         ("http://10.0.0.1", "127.0.0.1"),
-        ("http://localhost", "127.0.0.1"),
+        ("http://localhost.example", "127.0.0.1"),
     ],
 )
 def test_plain_http_is_for_this_machine_alone(folder, issuer, host):
@@ -107,8 +107,9 @@ def test_plain_http_is_for_this_machine_alone(folder, issuer, host):
     text = f'[server]\nissuer = "{issuer}"\nhost = "{host}"\ninsecure_loopback = true\n'
 
     assert "P-37" in refused(folder, text)
-    good = '[server]\nissuer = "http://127.0.0.1:8321"\ninsecure_loopback = true\n'
-    assert load(folder, good).server.insecure_loopback
+    for issuer_of_here in ("http://127.0.0.1:8321", "http://localhost:8321"):
+        good = f'[server]\nissuer = "{issuer_of_here}"\ninsecure_loopback = true\n'
+        assert load(folder, good).server.insecure_loopback
 
 
 @pytest.mark.parametrize(

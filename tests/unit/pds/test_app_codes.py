@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pds.second_factors import STEP_SECONDS, code_at, step_of
+from pds.app_codes import STEP_SECONDS, code_at, step_of
 
 SECRET = b"12345678901234567890"
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)

@@ -1,0 +1,60 @@
+"""Passkeys in Chromium, with the authenticator that it plays itself (SEC-S06, SEC-S46)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.world import PASSPHRASE
+
+
+@pytest.fixture
+def page(open_page):
+    """Give a window with a security key plugged in."""
+    page = open_page(locale="en")
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "hasPrf": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return page
+
+
+def fill_in(page, login):
+    page.goto("/sign-in")
+    page.fill("#login", login)
+    page.fill("#passphrase", PASSPHRASE)
+
+
+def test_a_passkey_from_its_making_to_its_end(served, page):
+    """Made, asked for at the sign-in, and removed, by script under the strict policy."""
+    login = "leyla"
+    served.world.person(login)
+    fill_in(page, login)
+    page.click("main form button:not([type])")
+    page.goto("/settings/passkeys")
+    page.fill("#passphrase", PASSPHRASE)
+    page.click("main form[action$=begin] button")
+    page.click("[data-passkey=register]")
+    page.wait_for_selector("text=Your passkey is added.")
+
+    page.click('form[action="/sign-out"] button')
+    fill_in(page, login)
+    page.click("main form button:not([type])")
+    assert page.locator("#error-summary").is_visible()
+    fill_in(page, login)
+    page.click("[data-passkey=confirm]")
+    page.wait_for_url("**/vault")
+
+    page.goto("/settings/passkeys")
+    page.click("text=Remove")
+    page.fill("#passphrase", PASSPHRASE)
+    page.click("[data-passkey=confirm]")
+    page.wait_for_selector("text=The passkey is removed.")
+    assert page.locator("text=You have no passkey yet.").is_visible()
