@@ -129,9 +129,10 @@ drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop
 
-bench: $(STAMP) ## Measure a decision, and a consented read beside a bare route and an unlogged read
+bench: $(STAMP) ## Measure decisions, consented reads beside bare ones, and the log
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.consented_read $(ARGS)
+	$(BIN)/python -m bench.log
 
 verifier: $(STAMP) ## Make the verifier one file, for whoever has Python and cryptography only
 	$(BIN)/python -m tools.verifier.build dist/pds-verify.pyz

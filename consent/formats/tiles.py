@@ -23,7 +23,7 @@ from consent.formats.merkle import (
     ReadHash,
     leaf_hash,
     root_at,
-    subtree_root,
+    rows_of,
 )
 
 TILE_HEIGHT = 8
@@ -148,17 +148,16 @@ def tile_reader(read_tile: ReadTile, size: int) -> ReadHash:
     """
 
     @lru_cache(maxsize=_CACHED_TILES)
-    def tile(level: int, index: int) -> bytes:
+    def rows(level: int, index: int) -> list[list[bytes]]:
         width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
-        return _hashes(read_tile(TileId(level, index, width)), width)
+        return rows_of(_split(_hashes(read_tile(TileId(level, index, width)), width)))
 
     def read(level: int, index: int) -> bytes:
         if index < 0 or (index + 1) << level > size:
             raise MalformedError("no such hash in a tree of this size")
         tile_level, height = divmod(level, TILE_HEIGHT)
-        first = index << height
-        data = tile(tile_level, first // TILE_WIDTH)
-        return _root_within(data, first % TILE_WIDTH, 1 << height)
+        tile, place = divmod(index << height, TILE_WIDTH)
+        return rows(tile_level, tile)[height][place >> height]
 
     return read
 
@@ -205,7 +204,7 @@ def _grow_level(
         data = hashes[start : start + TILE_WIDTH * HASH_BYTES]
         tiles[TileId(level, index, len(data) // HASH_BYTES)] = data
         if len(data) == TILE_WIDTH * HASH_BYTES:
-            completed.append(_root_within(data, 0, TILE_WIDTH))
+            completed.append(rows_of(_split(data))[TILE_HEIGHT][0])
         index += 1
     return completed
 
@@ -232,9 +231,8 @@ def _hashes(data: bytes, width: int) -> bytes:
     return data[: width * HASH_BYTES]
 
 
-def _root_within(data: bytes, first: int, count: int) -> bytes:
-    ends = range(first * HASH_BYTES, (first + count) * HASH_BYTES, HASH_BYTES)
-    return subtree_root([data[at : at + HASH_BYTES] for at in ends])
+def _split(data: bytes) -> list[bytes]:
+    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def _length_prefixed(entry: bytes) -> bytes:
