@@ -24,6 +24,7 @@ from api.command_line import PDSGroup, instance_option, json_option, print_json,
 from api.demo.command import demo
 from api.doctor import examine
 from api.ending_commands import agreement, reinstate, remove, suspend
+from api.freezing_commands import freeze, thaw
 from api.keys import new_jwk, publish_template
 from api.oauth import clients
 from api.registration_commands import registration_token
@@ -202,7 +203,7 @@ def list_organisations(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - c
             {
                 "organisation": str(one.id),
                 "name": one.name_en,
-                "standing": one.standing,
+                "standing": "frozen" if one.is_frozen else one.standing,
                 "agreements": organisations.live_agreements(session, one.id),
                 "clients": [str(client.id) for client in clients.of_organisation(session, one.id)],
             }
@@ -422,5 +423,5 @@ main.add_command(demo)
 main.add_command(agreement)
 main.add_command(consent)
 main.add_command(witness)
-for command in (suspend, remove, reinstate, registration_token):
+for command in (suspend, remove, reinstate, freeze, thaw, registration_token):
     organisation.add_command(command)

@@ -41,6 +41,11 @@ CATALOGUE: Mapping[str, tuple[int, str, str]] = {
     "consent-invalidated": (403, "Agreement void", "Stop, and delete what you received."),
     "consent-changed": (409, "Changed in between", "Nothing was released. Ask again."),
     "organisation-suspended": (403, "Organisation suspended", "Contact the operator."),
+    "organisation-frozen": (
+        403,
+        "Organisation frozen",
+        "Get new keys confirmed by the operator, then ask this person again.",
+    ),
     "vault-deleted": (410, "Vault deleted", "Stop, and delete what you received."),
     "cursor-expired": (410, "Cursor no longer valid", "List again without a cursor."),
     "busy": (503, "Busy", "Try again in a few seconds."),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
 
 from api.oauth.authorization import Authorization
+from api.oauth.freezing import FreezingService
 from api.oauth.server import build as build_oauth
 from api.oauth.tokens import TokenService
 from api.uow import UnitOfWork
@@ -77,6 +78,7 @@ class Wiring:
     log_signer: Signer
     receipts: ReceiptIssuer
     authorization: Authorization
+    freezing: FreezingService
 
     def today(self) -> date:
         """Return the present day in UTC."""
@@ -177,6 +179,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
         receipts=receipts,
         authorization=Authorization(oauth, agreements, invitations),
+        freezing=oauth.freezing,
     )
 
 

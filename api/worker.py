@@ -6,6 +6,7 @@
     tell people of ends ahead, and of who reads again       every 10 min
     end agreements whose time has come                      every 10 s
     end agreements of suspended organisations               every 10 s
+    log and tell people of organisations that were frozen   every 10 s
     tell organisations of what they owe and is overdue      every 10 s
     send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
@@ -31,7 +32,7 @@ from api.letters.postman import Postman
 from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
-from consent import correspondence, idempotency, obligations, organisations
+from consent import correspondence, freezing, idempotency, obligations, organisations
 from consent.invitations import links
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
@@ -92,6 +93,7 @@ class Worker:
             _Task("correspondence", CORRESPONDENCE_SECONDS, self._tell_people),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
             _Task("standing", EXPIRY_SECONDS, self._end_excluded),
+            _Task("freezes", EXPIRY_SECONDS, self._tell_of_freezes),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
         ]
@@ -237,6 +239,13 @@ class Worker:
                 left = EXPIRY_BATCH - ended
                 ended += wiring.endings.end_excluded(session, each, now=now, limit=left)
             return ended
+
+        return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _tell_of_freezes(self, epoch: int) -> bool:
+        def job(session: Session) -> int:
+            wiring = self._wiring
+            return freezing.tell(session, wiring.log, now=wiring.clock.now(), limit=EXPIRY_BATCH)
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
 

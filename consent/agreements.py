@@ -50,7 +50,7 @@ from consent.vocabulary import (
 from pds import vaults
 from pds.clock import Clock, rfc3339
 from pds.crypto.secrets import TokenSecret
-from pds.errors import Issue, ValidationFailedError
+from pds.errors import ConflictError, Issue, ValidationFailedError
 from pds.events import EventSink, VaultEvent, VaultRef, vault_stream
 from pds.ids import IdFactory
 from pds.instance import InstanceKeys
@@ -176,7 +176,7 @@ class AgreementService:
 
         Raises:
             NoticeChangedError: what was shown no longer holds; nothing was decided.
-            ConflictError: the request was decided already.
+            ConflictError: the request was decided already, or its organisation is frozen.
             GrantGoneError: what it was to be merged into has ended.
             ValidationFailedError: the choice is outside what was offered.
         """
@@ -201,7 +201,10 @@ class AgreementService:
             # Another unlock may have rotated keys since this one's were read; from here on, none.
             vaults.lock(session, vault)
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
-            organisations.hold(session, ask.template.organisation_id)
+            held = organisations.hold(session, ask.template.organisation_id)
+            if held.is_frozen:
+                # Nobody knows who it was that asked.
+                raise ConflictError("the organisation is frozen")
             requests.settle(session, request, decision.act, now=now)
             # Read again under its locks (P-6): if it ended or changed, so did the notice.
             present = amendments.find(session, vault, ask, now=now, lock=True)

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
-from consent import differences, grants, templates
+from consent import differences, freezing, grants, templates
 from consent.acts import ActService, AgreementText, Deed, lock_agreement
 from consent.asks import Ask
 from consent.differences import Weight
@@ -31,7 +31,7 @@ from consent.lifecycle import Act
 from consent.models import Agreement, AgreementVersion, Connection, Grant
 from consent.policy import Terms
 from consent.vocabulary import LIVE_GRANT_STATES, AccessMode, AgreementState
-from pds.clock import Clock
+from pds.clock import Clock, rfc3339
 from pds.errors import (
     ConflictError,
     DecryptionError,
@@ -58,6 +58,7 @@ class InForce:
     sha256: str
     document: Mapping[str, Any]
     expires_at: datetime
+    frozen_at: datetime | None  # since then nothing goes out (`consent.freezing`); null: it does
     terms_box: bytes = field(repr=False)
 
     def terms(self, open_vault: OpenVault) -> Terms:
@@ -190,7 +191,9 @@ def describe(session: Session, before: InForce | None, ask: Ask) -> dict[str, An
     document, asked = before.document, [*ask.required, *ask.optional]
     shared = list(document["attributes"])
     template = templates.find(session, document["template_sha256"]).document
-    return {
+    # Only where it is so: what was shown to others stays what it was, word for word.
+    frozen = {"frozen_at": rfc3339(before.frozen_at)} if before.frozen_at else {}
+    return frozen | {
         "agreement": str(before.agreement_id),
         "version": before.version,
         "sha256": before.sha256,
@@ -315,6 +318,7 @@ def of_vault(
         sha256=text.sha256,
         document=text.document,
         expires_at=agreement.expires_at,
+        frozen_at=freezing.frozen_at(session, grant),
         terms_box=grant.terms_box,
     )
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from consent import correspondence, grants
+from consent import correspondence, grants, organisations
 from consent.acts import Deed, announce, record_act
 from consent.asks import Ask
 from consent.drafts import Draft
@@ -197,6 +197,8 @@ class ConclusionService:
             terms_sha256=draft.terms_sha256,
             last_read_at=None,
             reads=0,
+            # Held by the decision (`organisations.hold`), so this is what it will be.
+            key_generation=organisations.get(session, ask.template.organisation_id).key_generation,
         )
         session.add(grant)
         session.flush()  # the log entry and the wraps refer to it

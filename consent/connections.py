@@ -69,6 +69,14 @@ class GrantView:
 
 
 @dataclass(frozen=True, slots=True)
+class FrozenView:
+    """That nothing goes out since the organisation's keys were reported stolen."""
+
+    since: datetime
+    has_new_keys: bool  # the operator confirmed them: what is left is the person's word
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionView:
     """An agreement as its person sees it.
 
@@ -106,6 +114,7 @@ class ConnectionView:
     grants: tuple[GrantView, ...]
     fetches_today: int
     owed: tuple[OwedView, ...]
+    frozen: FrozenView | None
 
     @property
     def is_current(self) -> bool:
@@ -294,9 +303,10 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
         state = AgreementState.EXPIRED
     today = int(now.timestamp()) // 86_400
     found = list(grants)
+    owner = organisations.get(session, agreement.organisation_id)
     return ConnectionView(
         agreement_id=agreement.id,
-        organisation=_organisation(organisations.get(session, agreement.organisation_id)),
+        organisation=_organisation(owner),
         title=Wording(**terms["name"]),
         purpose=document["purpose"],
         purpose_text=Wording(**terms["purpose_text"]),
@@ -334,7 +344,15 @@ def _view(  # noqa: PLR0917 - what one view is made of, private
             )
             for each in sorted(owed, key=lambda each: (each.due_at, each.kind))
         ),
+        frozen=None if state.is_terminal else _frozen(owner, found),
     )
+
+
+def _frozen(owner: Organisation, grants: Iterable[Grant]) -> FrozenView | None:
+    is_past = any(grant.key_generation < owner.key_generation for grant in grants)
+    if not is_past or owner.frozen_at is None:
+        return None
+    return FrozenView(owner.frozen_at, has_new_keys=not owner.is_frozen)
 
 
 def _grant(row: Grant) -> GrantView:

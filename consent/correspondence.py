@@ -13,7 +13,7 @@ from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from consent.lifecycle import Act
-from consent.models import Agreement, Grant, Obligation, Request
+from consent.models import Agreement, Grant, Obligation, Organisation, Request
 from consent.vocabulary import AgreementState, GrantState, RequestState
 from pds import letters
 from pds.letters import LetterKind
@@ -75,6 +75,14 @@ def is_still_so(session: Session, letter: letters.Waiting) -> bool:
         return True
     request = session.get(Request, (letter.bucket, UUID(letter.about["request"])))
     return request is not None and request.state == RequestState.SEEN
+
+
+def tell_of_freeze(
+    session: Session, grant: Grant, organisation: Organisation, *, now: datetime
+) -> None:
+    """Tell a person that an organisation was frozen, and when."""
+    about = {"organisation": str(organisation.id), "day": _day(organisation.frozen_at or now)}
+    letters.queue(session, grant.bucket, grant.vault_id, LetterKind.FROZEN, now=now, about=about)
 
 
 def tell_of_overdue(session: Session, owed: Obligation, *, now: datetime) -> None:

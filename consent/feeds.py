@@ -18,7 +18,7 @@ from consent.models import (
     Organisation,
     TemplateVersion,
 )
-from consent.vocabulary import FeedEvent
+from consent.vocabulary import LIVE_GRANT_STATES, FeedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class ConnectionRow:
     expires_at: datetime
     grant_id: UUID | None
     feed: int
+    is_frozen: bool  # not confirmed since the organisation was frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,18 @@ _GRANT_ID = (
     .limit(1)
     .correlate(Agreement)
     .scalar_subquery()
+)
+_IS_FROZEN = (
+    select(Grant.id)
+    .join(Organisation, Organisation.id == Grant.organisation_id)
+    .where(
+        Grant.bucket == Agreement.bucket,
+        Grant.agreement_id == Agreement.id,
+        Grant.state.in_(LIVE_GRANT_STATES),
+        Grant.key_generation < Organisation.key_generation,
+    )
+    .correlate(Agreement)
+    .exists()
 )
 _FEED = (
     select(func.max(FeedEntry.number))
@@ -97,6 +110,7 @@ def connections(
             Agreement.expires_at,
             _GRANT_ID.label("grant_id"),
             func.coalesce(_FEED, 0).label("feed"),
+            _IS_FROZEN.label("is_frozen"),
         )
         .join(
             Agreement,

@@ -31,6 +31,13 @@ class Organisation(Base):
     address: Mapped[str] = mapped_column(String(300))
     jurisdiction: Mapped[str] = mapped_column(String(8))  # ISO 3166 code
     standing: Mapped[str] = mapped_column(String(16))
+    # Of its keys: rises with every freeze. Grants of a lower one are frozen until their people
+    # confirm them (`consent.freezing`).
+    key_generation: Mapped[int] = mapped_column(default=0)
+    is_frozen: Mapped[bool] = mapped_column(default=False)  # nothing at all is served
+    frozen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # the last time; null: never
+    freeze_reason: Mapped[str | None] = mapped_column(String(24))  # `FreezeReason`; null: never
+    freeze_told: Mapped[int] = mapped_column(default=0)  # generation that all people know of
     feed_number: Mapped[int] = mapped_column(BigInteger)  # last number given in its change feed
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
@@ -194,6 +201,9 @@ class Grant(Base):
     terms_box: Mapped[bytes] = mapped_column(LargeBinary)  # the agreed terms, sealed under GK (P-9)
     terms_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Of its organisation's keys, as the person last confirmed them.
+    key_generation: Mapped[int] = mapped_column(default=0)
+    freeze_told: Mapped[int] = mapped_column(default=0)  # generation that its person was told of
     last_read_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: never read
     dormant_since: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not dormant
     reads: Mapped[int]

@@ -6,7 +6,7 @@ import hmac
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent.models import Grant, Organisation
@@ -114,10 +114,31 @@ def set_standing(session: Session, organisation_id: UUID, standing: Standing) ->
     return True
 
 
+def is_served(organisation: Organisation) -> bool:
+    """Tell whether an organisation is in good standing and not frozen."""
+    return organisation.standing == Standing.GOOD and not organisation.is_frozen
+
+
+def served() -> ColumnElement[bool]:
+    """Return the condition on a joined organisation, as `is_served`."""
+    return and_(Organisation.standing == Standing.GOOD.value, Organisation.is_frozen.is_(False))
+
+
 def in_good_standing(organisation_id: UUID) -> ColumnElement[bool]:
     """Return the condition, for the statement that commits what was decided (P-30)."""
+    return exists().where(Organisation.id == organisation_id, served())
+
+
+def serves_grant(organisation_id: UUID | ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition on a grant, for the statement that commits a read or a deposit (P-30).
+
+    The organisation is in good standing and was not frozen since the person confirmed the grant:
+    a freeze raises the generation, so it is one row that stops them all.
+    """
     return exists().where(
-        Organisation.id == organisation_id, Organisation.standing == Standing.GOOD.value
+        Organisation.id == organisation_id,
+        Organisation.standing == Standing.GOOD.value,
+        Organisation.key_generation == Grant.key_generation,
     )
 
 

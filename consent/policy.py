@@ -2,7 +2,8 @@
 
 The rules, in order; the first that fails is the answer:
 
-1. the vault exists, the organisation is in good standing;
+1. the vault exists, the organisation is in good standing, and has not been frozen since the person
+   last confirmed the grant;
 2. the agreement is active, the grant is, and the latest consent event permits (CM-8, CM-14): each
    end has its own reason;
 3. the instant lies within the agreed window; `expires_at` is exclusive;
@@ -84,6 +85,7 @@ class Facts:
     fetches_today: int
     consent_status: ConsentStatus = ConsentStatus.GIVEN  # the latest event's
     is_fetched: bool = False  # the one fetch of access mode `once` was had, which fulfils it
+    is_frozen: bool = False  # its organisation's keys are not those that its person confirmed
     fetch_is_counted: bool = False  # a follow-up page of a fetch that was counted
 
     def with_counted_fetch(self) -> Facts:
@@ -120,8 +122,9 @@ def standing_denial(facts: Facts, *, now: datetime) -> DenialReason | None:
     """Return why nothing at all is permitted at `now` (rules 1 to 3), or None."""
     if not facts.vault_is_active:
         return DenialReason.VAULT_DELETED
-    if facts.standing is not Standing.GOOD:
-        return DenialReason.STANDING
+    if facts.standing is not Standing.GOOD or facts.is_frozen:
+        is_good = facts.standing is Standing.GOOD
+        return DenialReason.FROZEN if is_good else DenialReason.STANDING
     # Told apart first: hashing a member of an enumeration costs more than all the rest.
     if not (
         facts.agreement_state is AgreementState.ACTIVE and facts.grant_state is GrantState.ACTIVE

@@ -238,6 +238,14 @@ class ExclusionReason(StrEnum):
     REMOVED = "organisation-removed"
 
 
+class FreezeReason(StrEnum):
+    """Why an organisation is frozen; the code goes into the log."""
+
+    KEYS_STOLEN = "keys-stolen"
+    SYSTEMS_INTRUDED = "systems-intruded"
+    PRECAUTION = "precaution"
+
+
 class Standing(StrEnum):
     """Whether an organisation may be served."""
 
@@ -260,6 +268,7 @@ class DenialReason(StrEnum):
     PURPOSE_LIMIT = "purpose-limit"  # beyond fair use for the agreed purpose
     LIMIT = "limit-reached"
     STANDING = "organisation-suspended"
+    FROZEN = "organisation-frozen"  # its keys were reported stolen; not confirmed since
     VAULT_DELETED = "vault-deleted"
     CHANGED = "consent-changed"  # between decision and commit: ask again
 
@@ -296,6 +305,8 @@ class EventName(StrEnum):
     ORGANISATION_SUSPENDED = "organisation.suspended"
     ORGANISATION_REMOVED = "organisation.removed"
     ORGANISATION_REINSTATED = "organisation.reinstated"
+    ORGANISATION_FROZEN = "organisation.frozen"
+    ORGANISATION_THAWED = "organisation.thawed"
     ORGANISATION_KEYS_ROTATED = "organisation.keys_rotated"
     REGISTRATION_ALLOWED = "organisation.registration_allowed"
     CLIENT_REGISTERED = "organisation.client_registered"

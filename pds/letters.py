@@ -37,6 +37,7 @@ class LetterKind(StrEnum):
     EXPIRY = "expiry"
     OVERDUE = "overdue"
     DORMANT = "dormant"
+    FROZEN = "frozen"
     SIGN_IN = "sign-in"
     CREDENTIALS = "credentials"
     RECOVERY = "recovery"
@@ -51,6 +52,7 @@ class LetterKind(StrEnum):
 
 SECURITY = frozenset(
     {
+        LetterKind.FROZEN,
         LetterKind.SIGN_IN,
         LetterKind.CREDENTIALS,
         LetterKind.RECOVERY,

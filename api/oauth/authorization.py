@@ -83,7 +83,7 @@ class Authorization:
         server = self.service.server
         row = self.service.pushed.row(request_uri, client_id)
         if row is None:
-            raise AuthorizationPageError("invalid_request_uri")
+            raise AuthorizationPageError(self._why(client_id, "invalid_request_uri"))
         try:
             reference = server.pushed_reference(client_id, request_uri)
             grant = server.get_consent_grant(reference, end_user=None)
@@ -96,7 +96,7 @@ class Authorization:
             if getattr(error, "redirect_uri", None):
                 answer = server.handle_error_response(None, error)
                 raise AuthorizationRedirect(answer.headers["Location"]) from error
-            raise AuthorizationPageError(str(error.error)) from error
+            raise AuthorizationPageError(self._why(client_id, str(error.error))) from error
         return Pending(
             ask=ask,
             details=details,
@@ -142,6 +142,7 @@ class Authorization:
 
         def also(session: Session, grant: Any) -> None:  # noqa: ANN401 - consent's own row
             self.service.pushed.spend(session, pending.pushed_id)
+            tokens.confirm(session, grant)
             tokens.store_code(
                 session,
                 code,
@@ -200,6 +201,10 @@ class Authorization:
         """
         self.agreements.defer(visitor.vault, request, pending.ask, choice)
         return self._location(pending, None)
+
+    def _why(self, client_id: str, code: str) -> str:
+        client = self.service.server.query_client(client_id)
+        return "organisation_frozen" if client is not None and client.barred else code
 
     def _location(self, pending: Pending, code: str | None) -> str:
         server = self.service.server

@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from api.oauth import refused_keys
 from api.oauth.ext.clients import ConfidentialClient, jwks_fault
 from api.oauth.ext.grant_management import QUERY_SCOPE, REVOKE_SCOPE
 from api.oauth.ext.redirects import LOGIN_PARAMETERS, redirect_uri_fault
 from api.oauth.models import Client
+from consent import organisations
 from consent.models import Organisation
 from consent.requests import TYPE as DETAILS_TYPE
 from consent.vocabulary import Standing
@@ -27,6 +29,10 @@ RESOURCE_SCOPES = ("organisation", "obligations")
 SCOPES = (*RESOURCE_SCOPES, QUERY_SCOPE, REVOKE_SCOPE)
 GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
 JWKS_KEPT_FOR = timedelta(minutes=10)  # what was fetched from a `jwks_uri` (THR-8)
+FROZEN = (
+    "organisation-frozen: its keys were reported stolen; it is served again when the operator has"
+    " confirmed new ones"
+)
 _KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
 
 
@@ -54,7 +60,8 @@ def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClie
     """Return a client, or None.
 
     One whose organisation is suspended or removed may still do what it owes (CM-7), and no more:
-    it starts no request and refreshes no token.
+    it starts no request and refreshes no token. One whose organisation is frozen may do nothing:
+    whoever signs may be the thief.
     """
     try:
         key = UUID(client_id)
@@ -63,7 +70,7 @@ def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClie
     if str(key) != client_id:
         return None
     row = session.execute(
-        select(Client, Organisation.standing)
+        select(Client, Organisation.standing, Organisation.is_frozen)
         .join(Organisation, Organisation.id == Client.organisation_id)
         .where(Client.id == key)
     ).one_or_none()
@@ -74,6 +81,10 @@ def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClie
     names = {locale: name for locale, name in named.items() if name is not None}
     handle = ClientRecord(client.id, client.organisation_id, client.name, names, client.jwks_uri)
     jwks = usable_jwks(client, now=now)
+    if row.is_frozen:
+        return ConfidentialClient(
+            client_id=client_id, jwks=jwks, grant_types=frozenset(), barred=FROZEN, handle=handle
+        )
     if row.standing != Standing.GOOD:
         return ConfidentialClient(
             client_id=client_id,
@@ -158,7 +169,7 @@ def create(
         )
     ):
         issues.append(Issue("initiate_login_uri", "redirect_uri", fault))
-    issues += _key_issues(jwks)
+    issues += _key_issues(session, jwks)
     if issues:
         raise ValidationFailedError(issues)
     client_id = random_uuid()
@@ -184,14 +195,24 @@ def create(
 def rotate_keys(session: Session, client_id: UUID, jwks: Mapping[str, Any]) -> None:
     """Register new keys; the newest of the old ones stays for the overlap.
 
+    Of an organisation that is frozen none stays, and what was behind a `jwks_uri` counts no more:
+    that place may have been the thief's.
+
     Raises:
         NotFoundError: there is no such client.
         ValidationFailedError: a key cannot be registered, or the client publishes its own.
     """
-    issues = _key_issues(jwks)
+    issues = _key_issues(session, jwks)
     if issues:
         raise ValidationFailedError(issues)
     client = get(session, client_id)
+    if organisations.get(session, client.organisation_id).is_frozen:
+        session.execute(
+            update(Client)
+            .where(Client.id == client_id)
+            .values(jwks=dict(jwks), jwks_uri=None, jwks_fetched_at=None, jwks_tried_at=None)
+        )
+        return
     if client.jwks_uri is not None:
         detail = "the client publishes its keys at its jwks_uri"
         raise ValidationFailedError([Issue("jwks", "jwks_uri", detail)])
@@ -212,6 +233,8 @@ def signing_keys(session: Session, organisation_id: UUID, *, now: datetime) -> d
     }
 
 
-def _key_issues(jwks: Mapping[str, Any]) -> list[Issue]:
+def _key_issues(session: Session, jwks: Mapping[str, Any]) -> list[Issue]:
     fault = jwks_fault(dict(jwks))
+    if fault is None and len(refused_keys.accepted(session, jwks["keys"])) < len(jwks["keys"]):
+        fault = "a key is refused: it was in use when an organisation was frozen"
     return [Issue("jwks", "jwks", fault)] if fault else []

@@ -66,6 +66,7 @@ _LIVE = (
         Agreement.connection_id,
         AgreementVersion.sha256.label("agreement_sha256"),
         Organisation.standing,
+        (Organisation.key_generation != Grant.key_generation).label("is_frozen"),
         Vault.state.label("vault_state"),
         Vault.seq.label("vault_seq"),
         _token_wrap.blob.label("token_wrap"),
@@ -187,6 +188,7 @@ def find(
         fetches_today=row.fetches_today if row.fetch_day == day else 0,
         consent_status=ConsentStatus(row.consent_status),
         is_fetched=row.fetched_at is not None,
+        is_frozen=bool(row.is_frozen),
     )
     opened: Opened | None = None
     if row.token_wrap is not None:

@@ -47,6 +47,14 @@ class RegistrationToken(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class RefusedKey(Base):
+    """A public key that is refused for ever, whoever brings it: it was there at a freeze."""
+
+    __tablename__ = "refused_keys"
+    thumbprint: Mapped[str] = mapped_column(String(43), primary_key=True)  # RFC 7638, SHA-256
+    refused_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class PushedRequest(Base):
     """An authorization request pushed by its client (RFC 9126); spent at authorization (DEC-5)."""
 

@@ -28,10 +28,10 @@ from api.outgoing.fetching import FetchError
 from consent import organisations
 from consent.log.entries import EventLog
 from consent.models import Organisation
-from consent.vocabulary import EventName, Standing
+from consent.vocabulary import EventName
 from pds.clock import Clock
 from pds.crypto.secrets import TokenSecret, mint, parse
-from pds.errors import ConflictError
+from pds.errors import ConflictError, ValidationFailedError
 from pds.ids import random_uuid
 from pds.store import Store
 
@@ -51,7 +51,7 @@ def allow(
         NotFoundError: there is no such organisation.
         ConflictError: it is not in good standing.
     """
-    if organisations.get(session, organisation_id).standing != Standing.GOOD:
+    if not organisations.is_served(organisations.get(session, organisation_id)):
         raise ConflictError("the organisation is not in good standing")
     secret = mint("ir", random_uuid())
     session.execute(
@@ -87,9 +87,9 @@ class RegistrationService:
             row = session.get(RegistrationToken, secret.selector)
             if row is None or not secret.matches(row.verifier):
                 return None
-            standing = organisations.get(session, row.organisation_id).standing
+            is_served = organisations.is_served(organisations.get(session, row.organisation_id))
         usable = row.uses_left > 0 and row.expires_at > self.clock.now()
-        return row if usable and standing == Standing.GOOD else None
+        return row if usable and is_served else None
 
     def register(self, token: RegistrationToken, metadata: ClientMetadata) -> tuple[str, int]:
         """Spend a use of the token and store the client.
@@ -119,7 +119,10 @@ class RegistrationService:
             self.log.append_deployment(session, EventName.CLIENT_REGISTERED, at=now)
             return client_id
 
-        return str(self.store.write(job)), int(now.timestamp())
+        try:
+            return str(self.store.write(job)), int(now.timestamp())
+        except ValidationFailedError as error:
+            raise InvalidClientMetadataError(f"jwks: {error.issues[0].detail}") from error
 
     def _jwks(self, metadata: ClientMetadata) -> Mapping[str, Any]:
         if metadata.jwks_uri is None:
@@ -143,7 +146,7 @@ class RegistrationService:
             .values(uses_left=RegistrationToken.uses_left - 1)
             .returning(RegistrationToken.id)
         ).one_or_none()
-        if spent is None or held.standing != Standing.GOOD:
+        if spent is None or not organisations.is_served(held):
             raise InvalidInitialAccessTokenError
 
     def _check_names(self, organisation_id: UUID, names: set[str]) -> None:

@@ -20,7 +20,7 @@ from uuid import UUID
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from api.oauth import clients
+from api.oauth import clients, refused_keys
 from api.oauth.clients import ClientRecord
 from api.oauth.ext.clients import ConfidentialClient, JWKSet, jwks_fault
 from api.oauth.models import Client
@@ -52,7 +52,7 @@ class RemoteKeys:
         if found.handle.jwks_uri is None:
             return found
         return replace(
-            found, renew_jwks=partial(self._renew, found.handle.id, found.handle.jwks_uri)
+            found, renew_jwks=partial(self.renew, found.handle.id, found.handle.jwks_uri)
         )
 
     def read(self, url: str) -> dict[str, Any]:
@@ -71,9 +71,14 @@ class RemoteKeys:
             self._slots.release()
         if jwks_fault(document) is not None:
             raise FetchError
-        return {"keys": document["keys"]}
+        with self.store.read() as session:
+            keys = refused_keys.accepted(session, document["keys"])
+        if not keys:
+            raise FetchError
+        return {"keys": keys}
 
-    def _renew(self, client_id: UUID, url: str) -> JWKSet | None:
+    def renew(self, client_id: UUID, url: str) -> JWKSet | None:
+        """Fetch a client's keys and keep them; None if they are not to be had."""
         if not self.store.write(partial(self._claim, client_id)):
             # Another request asked a moment ago, maybe in another process: it may have come back.
             with self.store.read() as session:

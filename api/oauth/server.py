@@ -28,6 +28,7 @@ from api.oauth.ext.rar_rfc9396 import (
 from api.oauth.ext.registration_rfc7591 import ClientRegistration, RegistrationPolicy
 from api.oauth.ext.revocation_rfc7009 import RevocationEndpoint
 from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
+from api.oauth.freezing import FreezingService
 from api.oauth.registration import RegistrationService
 from api.oauth.remote_keys import RemoteKeys
 from api.oauth.stores import PushedRequestTable, ReplayTable
@@ -119,6 +120,7 @@ class AuthorizationService:
     pushed: PushedRequestTable
     proofs: ProofVerifier
     registration: ClientRegistration
+    freezing: FreezingService
     server: Server = field(repr=False)
 
 
@@ -171,4 +173,13 @@ def build(
         ),
         RegistrationService(store, clock, log, remote, loopback=loopback),
     )
-    return AuthorizationService(store, settings, tokens, pushed, proofs, registration, server)
+    return AuthorizationService(
+        store=store,
+        settings=settings,
+        tokens=tokens,
+        pushed=pushed,
+        proofs=proofs,
+        registration=registration,
+        freezing=FreezingService(store, clock, log, remote),
+        server=server,
+    )

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from authlib.oauth2.rfc6749 import UnauthorizedClientError
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from api.oauth import clients
 from api.oauth.ext.par_rfc9126 import REQUEST_URI_PREFIX
 from api.oauth.ext.par_rfc9126 import PushedRequest as Pushed
 from api.oauth.models import PushedRequest, Replay
+from consent import organisations
 from pds.clock import Clock
 from pds.crypto.labels import TOKEN_LOOKUP, derive
 from pds.errors import ConflictError
@@ -85,6 +88,10 @@ class PushedRequestTable:
         }
 
         def job(session: Session) -> None:
+            # Its organisation's row is held: a freeze ends every request that was pushed before it.
+            organisation_id = clients.get(session, UUID(client_id)).organisation_id
+            if organisations.hold(session, organisation_id).is_frozen:
+                raise UnauthorizedClientError(description=clients.FROZEN)
             session.execute(insert(PushedRequest).values(**values))
 
         self.store.write(job)

@@ -16,22 +16,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from authlib.oauth2.rfc6749 import InvalidGrantError
-from sqlalchemy import delete, insert, select, update
+from authlib.oauth2.rfc6749 import InvalidGrantError, UnauthorizedClientError
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from api.oauth.clients import ClientRecord
+from api.oauth import refused_keys
+from api.oauth.clients import FROZEN, ClientRecord
 from api.oauth.ext.clients import ConfidentialClient
 from api.oauth.ext.grant_management import MERGE
 from api.oauth.ext.grants import CodeRecord, RefreshRecord, TokenRequest
 from api.oauth.ext.introspection_rfc7662 import IntrospectedToken
 from api.oauth.models import Token
-from consent import grants
+from consent import freezing, grants, organisations
 from consent.formats import canonical
 from consent.grants import GrantKeys, TokenBinding
 from consent.log.entries import EventLog, grant_stream, seal_private
 from consent.manifests import withheld_by_agreement
-from consent.models import Agreement, AgreementVersion, Grant
+from consent.models import Agreement, AgreementVersion, Grant, Organisation
 from consent.organisations import pairwise_subject
 from consent.requests import TYPE as DETAILS_TYPE
 from consent.templates import find as find_template
@@ -110,13 +111,24 @@ class TokenService:
         if secret is None:
             return None
         bucket = self.ids.bucket_of(secret.selector)
+        query = (
+            select(Token, Grant, Organisation.key_generation)
+            .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
+            .outerjoin(Organisation, Organisation.id == Grant.organisation_id)
+            .where(Token.bucket == bucket, Token.selector == secret.selector)
+        )
         with self.store.read() as session:
-            row = session.get(Token, (bucket, secret.selector))
-            if row is None or row.kind != secret.kind or not secret.matches(row.verifier):
-                return None
-            if row.expires_at <= self.clock.now():
-                return None
-            grant = session.get(Grant, (bucket, row.grant_id)) if row.grant_id else None
+            found = session.execute(query).one_or_none()
+        if found is None:
+            return None
+        row: Token = found[0]
+        grant: Grant | None = found[1]
+        if row.kind != secret.kind or not secret.matches(row.verifier):
+            return None
+        if row.expires_at <= self.clock.now():
+            return None
+        if grant is not None and grant.key_generation != found.key_generation:
+            return None  # frozen: what was issued before is good for nothing any more
         return Found(secret, row, grant)
 
     def redeem(self, text: str, client: ConfidentialClient) -> CodeRecord | None:
@@ -202,6 +214,20 @@ class TokenService:
         if narrows:
             self._end(session, grant, self._selectors(session, grant, "at"))
 
+    def confirm(self, session: Session, grant: Grant) -> None:
+        """Let a frozen grant go on, in the transaction of its person's decision.
+
+        Codes and tokens of before end with their wraps: the thief may have them.
+        """
+        key_generation = organisations.get(session, grant.organisation_id).key_generation
+        if grant.key_generation == key_generation:
+            return
+        selectors = self._selectors(session, grant, "ac", "at", "rt")
+        self._end(session, grant, selectors)
+        freezing.confirm(session, grant, key_generation)
+        now = self.clock.now()
+        self._log(session, grant, EventName.ORGANISATION_THAWED, now, count=len(selectors))
+
     def introspect(self, text: str) -> IntrospectedToken | None:
         """Return what there is to say of a live token, never its key."""
         found = self.find(text, "at", "rt")
@@ -276,6 +302,7 @@ class TokenService:
             locked = grants.lock(session, grant.bucket, grant.id)
             if locked is None or locked.state not in _USABLE or locked.expires_at <= now:
                 raise InvalidGrantError
+            self._check_keys(session, request, found_under=grant, locked=locked)
             if is_code:
                 self._consume(session, found, now)
             opened.vault.store(session, wraps, now=now)
@@ -329,6 +356,10 @@ class TokenService:
         expires_at = now + timedelta(seconds=request.expires_in)
 
         def job(session: Session) -> None:
+            # Its row is held, so that a freeze finds every token that was issued before it.
+            if organisations.hold(session, client.organisation_id).is_frozen:
+                raise UnauthorizedClientError(description=FROZEN)
+            _refuse_known_key(session, request.dpop_jkt)
             self._insert(
                 session,
                 access,
@@ -342,6 +373,15 @@ class TokenService:
 
         self.store.write(job)
         return {"access_token": access.text(), "expires_in": request.expires_in}
+
+    def _check_keys(
+        self, session: Session, request: TokenRequest, *, found_under: Grant, locked: Grant
+    ) -> None:
+        """Refuse for a grant that was frozen, or confirmed anew, since it was looked at."""
+        key_generation = organisations.get(session, locked.organisation_id).key_generation
+        if not found_under.key_generation == locked.key_generation == key_generation:
+            raise InvalidGrantError
+        _refuse_known_key(session, request.dpop_jkt)
 
     def _open(self, found: Found, grant: Grant) -> GrantKeys:
         row = found.row
@@ -455,3 +495,8 @@ class TokenService:
                 merges=merges,
             )
         )
+
+
+def _refuse_known_key(session: Session, jkt: str) -> None:
+    if refused_keys.refused(session, [jkt]):
+        raise InvalidGrantError("the proof key is refused: it was in use at a freeze")

@@ -120,8 +120,8 @@ def _client_token(scope: str, owing: str | None = None) -> ClientRecord:
     def job(session: Session) -> ClientRecord:
         use_proof(session, found.row.bucket, proof)
         client = get_client(session, client_id)
-        standing = get_organisation(session, client.organisation_id).standing
-        if standing != Standing.GOOD and not answers:
+        organisation = get_organisation(session, client.organisation_id)
+        if organisation.is_frozen or (organisation.standing != Standing.GOOD and not answers):
             raise InvalidTokenError("the organisation is not in good standing")
         return ClientRecord(client.id, client.organisation_id, client.name)
 

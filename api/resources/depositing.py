@@ -13,7 +13,7 @@ from api.wiring import Wiring
 from consent import policy
 from consent.log.entries import EntryRef, grant_stream, seal_private
 from consent.models import Grant
-from consent.organisations import in_good_standing
+from consent.organisations import serves_grant
 from consent.vocabulary import Action, DenialReason, EventName, GrantState
 from pds import deposits
 from pds.catalogue import CATALOGUE
@@ -74,7 +74,7 @@ def deposit(
                 Grant.state == GrantState.ACTIVE.value,
                 Grant.epoch == grant.epoch,
                 Grant.expires_at > now,
-                in_good_standing(grant.organisation_id),
+                serves_grant(grant.organisation_id),
             )
             .values(seq=Grant.seq + 1)
             .returning(Grant.seq)

@@ -20,6 +20,8 @@ from api.schemas.organisations import (
     ChangesQuerySchema,
     ChangesSchema,
     ConnectionsSchema,
+    FreezeSchema,
+    FrozenSchema,
     LogEntriesQuerySchema,
     LogEntriesSchema,
     ObligationSchema,
@@ -38,7 +40,7 @@ from consent.log import evidence
 from consent.models import Obligation
 from consent.organisations import pairwise_subject
 from consent.templates import Template
-from consent.vocabulary import EventName, TerminationReason
+from consent.vocabulary import EventName, FreezeReason, TerminationReason
 from pds.clock import rfc3339
 from pds.errors import Issue, ValidationFailedError
 
@@ -70,6 +72,27 @@ class TheOrganisation(MethodView):
         }
 
 
+@blueprint.route("/organisation/freeze")
+class Freeze(MethodView):
+    """The organisation's own alarm."""
+
+    @blueprint.doc(security=_SECURITY, summary="Report your keys stolen: everything stops at once")
+    @blueprint.arguments(FreezeSchema)
+    @blueprint.response(200, FrozenSchema)
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Freeze the organisation, with every key that it has here; nothing ends.
+
+        A thief may call it as well: that only stops what they could do. This token has ended by
+        the time the answer arrives; new keys are the operator's to confirm.
+        """
+        client, services = organisation_token(owes=True), wiring()
+        services.freezing.freeze(client.organisation_id, reason=FreezeReason(body["reason"]))
+        with services.uow.read() as session:
+            found = organisations.get(session, client.organisation_id)
+        at = rfc3339(found.frozen_at) if found.frozen_at else ""
+        return {"id": found.id, "frozen": found.is_frozen, "frozen_at": at}
+
+
 @blueprint.route("/connections")
 class Connections(MethodView):
     """Everyone who shares with the organisation, by pairwise pseudonym."""
@@ -98,6 +121,7 @@ class Connections(MethodView):
                     },
                     "template": {"id": str(row.template_id), "sha256": row.template_sha256},
                     "state": row.state,
+                    "frozen": row.is_frozen,
                     "grant_id": row.grant_id,
                     "expires_at": rfc3339(row.expires_at),
                     "feed": row.feed,

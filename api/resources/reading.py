@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, and_, bindparam, case, exists, or_, update
+from sqlalchemy import Connection, bindparam, case, or_, update
 from sqlalchemy.orm import Session
 
 from api.oauth.live import LiveGrant, Opened
@@ -31,10 +31,11 @@ from consent import one_time, policy
 from consent.grants import read_terms
 from consent.log.entries import EntryRef, grant_stream, seal_private
 from consent.manifests import manifest
-from consent.models import Grant, Organisation
+from consent.models import Grant
+from consent.organisations import serves_grant
 from consent.policy import Terms
 from consent.record_names import RecordNames
-from consent.vocabulary import AccessMode, Action, DenialReason, EventName, GrantState, Standing
+from consent.vocabulary import AccessMode, Action, DenialReason, EventName, GrantState
 from pds import feed
 from pds.catalogue import CATALOGUE
 from pds.crypto.labels import GRANT_ETAG, derive
@@ -62,12 +63,7 @@ _TAKE = (
             Grant.fetch_day != bindparam("b_day"),
             Grant.fetches_today < bindparam("b_limit"),
         ),
-        exists().where(
-            and_(
-                Organisation.id == bindparam("b_organisation"),
-                Organisation.standing == Standing.GOOD.value,
-            )
-        ),
+        serves_grant(bindparam("b_organisation")),
     )
     .values(
         seq=Grant.seq + 1,

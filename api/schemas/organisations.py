@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from consent.vocabulary import FeedEvent, TerminationReason
+from consent.vocabulary import FeedEvent, FreezeReason, TerminationReason
 
 _KINDS = ["consent", "data", "obligation"]
 _LARGEST = 2**63 - 1  # a feed's numbers are 64-bit
@@ -25,6 +25,10 @@ class ConnectionSchema(Schema):
     agreement = fields.Dict(required=True)
     template = fields.Dict(required=True)
     state = fields.String(required=True)
+    frozen = fields.Boolean(
+        required=True,
+        metadata={"description": "Your keys were reported stolen since its person confirmed it."},
+    )
     grant_id = fields.UUID(required=True, allow_none=True)
     expires_at = fields.String(required=True)
     feed = fields.Integer(required=True)
@@ -151,6 +155,20 @@ class OrganisationSchema(Schema):
     name = fields.Dict(required=True)
     standing = fields.String(required=True)
     client = fields.Dict(required=True)
+
+
+class FreezeSchema(Schema):
+    """Why an organisation reports itself."""
+
+    reason = fields.String(required=True, validate=validate.OneOf([*FreezeReason]))
+
+
+class FrozenSchema(Schema):
+    """That an organisation is frozen, and since when."""
+
+    id = fields.UUID(required=True)
+    frozen = fields.Boolean(required=True)
+    frozen_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
 class LogEntriesQuerySchema(Schema):

@@ -99,6 +99,16 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _LOOK,
         "/activity",
     ),
+    LetterKind.FROZEN: _Words(
+        _l("Sharing rests: an organisation's keys may have been stolen"),
+        _l(
+            "On %(day)s we stopped %(organisation)s from reading your data, because its keys may be"
+            " in the wrong hands. Nothing goes out until it has new keys and you have confirmed"
+            " your connection again. You need not do anything now."
+        ),
+        _LOOK,
+        "/connections",
+    ),
     LetterKind.SIGN_IN: _Words(
         _l("A new device signed in"),
         _l(

@@ -20,6 +20,7 @@ from consent.vocabulary import (
     DenialReason,
     EventName,
     ExclusionReason,
+    FreezeReason,
     Instances,
     InvalidationReason,
     ObligationKind,
@@ -211,6 +212,8 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
     EventName.STOP_ANSWERED: _l("The organisation answered that it stopped using data"),
     EventName.NOTIFY_ANSWERED: _l("The organisation answered for telling those it passed data to"),
+    EventName.ORGANISATION_FROZEN: _l("We stopped the organisation: its keys may be stolen"),
+    EventName.ORGANISATION_THAWED: _l("Sharing goes on, under the organisation's new keys"),
 }
 
 # Why others ended an agreement.
@@ -244,6 +247,10 @@ OUTCOMES: Mapping[str, LazyString] = {
     DenialReason.NOT_AGREED: _l("outside what was agreed"),
     DenialReason.PURPOSE_LIMIT: _l("more than its purpose allows"),
     DenialReason.LIMIT: _l("more often than agreed"),
+    DenialReason.FROZEN: _l("its keys may be stolen, and you had not confirmed new ones"),
+    FreezeReason.KEYS_STOLEN: _l("its keys were stolen"),
+    FreezeReason.SYSTEMS_INTRUDED: _l("somebody broke into its systems"),
+    FreezeReason.PRECAUTION: _l("as a precaution"),
     DenialReason.VAULT_DELETED: _l("the vault was deleted"),
     DenialReason.CHANGED: _l("the consent had just changed"),
 }

@@ -20,7 +20,7 @@ from consent.invitations import references
 from consent.invitations.links import is_good
 from consent.invitations.models import Invitation, OpenedInvitation
 from consent.templates import Template
-from consent.vocabulary import InvitationState, Standing
+from consent.vocabulary import InvitationState
 from pds.clock import Clock
 from pds.crypto.secrets import TokenSecret
 from pds.errors import ConflictError, NotFoundError
@@ -70,7 +70,7 @@ class InvitationService:
                 row is None
                 or not secret.matches(row.verifier)
                 or not is_good(row, self.clock.now())
-                or organisations.get(session, row.organisation_id).standing != Standing.GOOD
+                or not organisations.is_served(organisations.get(session, row.organisation_id))
             ):
                 raise NotFoundError
             template = templates.in_force(session, row.template_id, row.organisation_id)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from consent import organisations, templates
 from consent.invitations.models import Invitation, OpenedInvitation
-from consent.vocabulary import LIVE_INVITATION_STATES, InvitationState, Standing
+from consent.vocabulary import LIVE_INVITATION_STATES, InvitationState
 from pds.crypto.secrets import TokenSecret
 from pds.errors import ConflictError, LimitExceededError, NotFoundError
 from pds.sweeping import BATCH, sweep_table
@@ -48,7 +48,7 @@ def create(
     """
     # Its row, so that two at once do not both see room for one.
     organisation = organisations.hold(session, organisation_id, alone=True)
-    if organisation.standing != Standing.GOOD:
+    if not organisations.is_served(organisation):
         raise ConflictError("the organisation is not in good standing")
     templates.in_force(session, template_id, organisation_id)
     query = select(func.count()).where(

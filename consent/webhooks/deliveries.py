@@ -16,8 +16,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from consent import organisations
 from consent.models import FeedEntry, Organisation
-from consent.vocabulary import Standing
 from consent.webhooks.endpoints import TEST_EVENT, DisabledReason, disable
 from consent.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from pds.errors import ConflictError, NotFoundError
@@ -157,7 +157,7 @@ def endpoints_due(
             WebhookDelivery.state == "pending",
             WebhookDelivery.due_at <= now,
             _may_be_sent_to(now),
-            Organisation.standing == Standing.GOOD,
+            organisations.served(),
             WebhookEndpoint.id.not_in(busy),
         )
         .group_by(WebhookEndpoint.id, WebhookEndpoint.organisation_id)

@@ -30,6 +30,7 @@ class DisabledReason(StrEnum):
     GONE = "gone"  # it answered 410
     FAILING = "failing"  # it took nothing for days
     ORGANISATION = "organisation"  # its owner wants it so
+    FROZEN = "frozen"  # whoever had its owner's keys may have made it
 
 
 def create(
@@ -140,6 +141,24 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason)
         update(WebhookDelivery)
         .where(WebhookDelivery.endpoint_id == endpoint.id, WebhookDelivery.state == "pending")
         .values(state="failed")
+    )
+
+
+def disable_all(session: Session, organisation_id: UUID, reason: DisabledReason) -> None:
+    """Disable every endpoint of an organisation, as `disable`."""
+    mine = select(WebhookEndpoint.id).where(WebhookEndpoint.organisation_id == organisation_id)
+    session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.endpoint_id.in_(mine), WebhookDelivery.state == "pending")
+        .values(state="failed")
+    )
+    session.execute(
+        update(WebhookEndpoint)
+        .where(
+            WebhookEndpoint.organisation_id == organisation_id,
+            WebhookEndpoint.state == "enabled",
+        )
+        .values(state="disabled", disabled_reason=reason.value)
     )
 
 

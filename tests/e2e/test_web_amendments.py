@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.freezing import freeze, with_new_keys
 from tests.support.oauth_client import Callback, pkce_pair
 
 EMAIL, PHONE, NAME, CITY = (
@@ -313,3 +314,34 @@ def test_a_merge_into_another_persons_grant_sends_the_browser_back_gm_m3(
 
     assert back["error"] == "invalid_grant_id"
     assert (back["state"], back["iss"]) == ("state-1", world.issuer)
+
+
+def test_a_frozen_connection_says_so_and_goes_on_when_its_person_says_so(
+    world, hers, market, shared
+):
+    """P-13, CUX-27: paused by us, not by them; the old choices are ticked."""
+    uri, _ = world.push(market, market.details(shared.template))
+    old_link = market.client.authorization_url(uri).removeprefix(world.issuer)
+    freeze(market)
+
+    assert "Paused by us: the keys of Xəzər Market" in hers.get("/connections").text
+    assert "You need not do anything now." in hers.get(f"/connections/{shared.agreement_id}").text
+    assert "This organisation is stopped" in hers.get(old_link).text
+
+    fresh = with_new_keys(market)
+    assert "It has new keys by now" in hers.get("/connections").text
+    details = fresh.details(shared.template)
+    uri, verifier = world.push(fresh, details)
+    page = hers.get(fresh.client.authorization_url(uri).removeprefix(world.issuer))
+    assert "Xəzər Market asks to go on, under new keys" in page.text
+    assert "We stopped it on" in page.text
+    assert page.page.form("decision").fields["attributes"] == [PHONE]
+
+    done = hers.submit(page, "decision", attributes=[PHONE], duration="P30D", decision="allow")
+
+    body = fresh.client.redeem(Callback.of(done.location)["code"], verifier).json()
+    assert body["grant_id"] == shared.body["grant_id"]
+    assert fresh.get("/v1/records", body["access_token"]).status_code == 200
+    detail = hers.get(f"/connections/{shared.agreement_id}").text
+    assert "Paused by us" not in detail
+    assert "under the organisation&#39;s new keys" in detail

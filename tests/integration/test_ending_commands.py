@@ -111,3 +111,37 @@ def test_what_is_not_there_is_said_in_one_line(run):
             2,
             "pds: there is no such thing in this instance\n",
         )
+
+
+def test_freezing_ends_nothing_and_thawing_takes_new_keys(world, connected, run, tmp_path):
+    """P-30: what the operator does when an organisation's keys were stolen."""
+    shop = connected.organisation
+    asked = run("organisation", "freeze", shop.id, input="n\n")
+    assert "agreements that rest until each person confirms again: 1." in asked.output
+    assert connected.get("/v1/records").status_code == 200
+
+    done = run("organisation", "freeze", shop.id, "--reason", "precaution", "--yes")
+
+    assert (done.exit_code, done.output.startswith("Frozen")) == (0, True)
+    assert connected.get("/v1/records").status_code == 403
+    assert "frozen" in run("organisation", "list", "--json").output
+    assert run("organisation", "freeze", shop.id, "--yes").output.startswith(
+        "It was frozen already"
+    )
+    refused = run("organisation", "thaw", shop.id, "--yes")
+    assert "has no new key" in refused.output
+    assert refused.exit_code != 0
+
+    made = run("organisation", "rotate-key", shop.client.client_id, "--new-key", tmp_path / "k")
+    assert made.exit_code == 0, made.output
+    kept = run("organisation", "thaw", shop.id, input="n\n")
+    assert kept.exit_code == 1
+    assert run("organisation", "thaw", shop.id, "--yes").output.rstrip().endswith("agreement.")
+    assert run("organisation", "thaw", shop.id, "--yes").output.endswith("It is not frozen.\n")
+    assert read(world, Agreement.state) == ["active"]
+    assert connected.get("/v1/records").status_code == 403
+    assert deployment_events(world)[-3:] == [
+        "organisation.frozen",
+        "organisation.keys_rotated",
+        "organisation.thawed",
+    ]

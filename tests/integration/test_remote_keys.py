@@ -11,7 +11,8 @@ import pytest
 from api.oauth import clients, registration
 from api.oauth.remote_keys import AT_ONCE, RemoteKeys
 from api.outgoing.fetching import FetchError
-from pds.errors import ValidationFailedError
+from consent.vocabulary import FreezeReason
+from pds.errors import ConflictError, ValidationFailedError
 from tests.support.oauth_client import Client, new_key, public_jwks
 from tests.support.publishing import publishing
 
@@ -213,3 +214,27 @@ def test_only_a_few_are_fetched_at_one_moment_thr_8_thr_18(world):
     go_on.set()
     for thread in threads:
         thread.join()
+
+
+def test_keys_of_a_frozen_organisation_are_no_more_believed_where_they_are_published(
+    world, shop, publisher, program, key
+):
+    """P-30, THR-8: also where they are published still, beside new ones."""
+    freezing = world.services.freezing
+    freezing.freeze(shop.id, reason=FreezeReason.KEYS_STOLEN)
+    with pytest.raises(ConflictError):
+        freezing.thaw(shop.id, freezing.keys(shop.id))
+    fresh = new_key("ES256", kid="two")
+    publisher.publish(key, fresh)
+    with world.services.uow.read() as session:
+        clients_of = [each.id for each in clients.of_organisation(session, shop.id)]
+    other = [each for each in clients_of if str(each) != program.client_id]
+    for each in other:
+        world.services.uow.write(
+            lambda session, each=each: clients.rotate_keys(session, each, public_jwks(fresh))
+        )
+    world.services.clock.move(seconds=31)
+    assert freezing.thaw(shop.id, freezing.keys(shop.id)) is True
+
+    assert works(program, fresh)
+    assert not works(program, key)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Request
+from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Request, UnauthorizedClientError
 
 from api.oauth.ext import compact_jws
 from api.oauth.ext.clients import ConfidentialClient, JWKSet, suits
@@ -60,6 +60,9 @@ class PrivateKeyJWT:
         if form.get("client_id", client.client_id) != client.client_id:
             raise InvalidClientError(description="client_id is not the assertion's subject")
         self._check_claims(claims, client.client_id)
+        if client.barred:
+            # Only now: strangers are not told.
+            raise UnauthorizedClientError(description=client.barred)
         request.client = client
         return client
 

@@ -32,6 +32,8 @@ class ConfidentialClient:
         scopes: API scopes that it may ask for.
         grant_types: of those that the server has registered.
         authorization_details_types: RFC 9396 types that it may ask for.
+        barred: why it is served nothing at all for now, in the characters of RFC 6749's
+            `error_description`; empty: it is served.
         handle: the application's own object; nothing here looks at it.
         renew_jwks: returns the set behind its `jwks_uri` as it is now, or None if that is not to be
             had, or was asked for a moment ago; None for a client that registered its keys.
@@ -43,6 +45,7 @@ class ConfidentialClient:
     scopes: frozenset[str] = frozenset()
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token"})
     authorization_details_types: frozenset[str] = frozenset()
+    barred: str = ""
     handle: object = None
     renew_jwks: Callable[[], JWKSet | None] | None = None
 
