@@ -1,4 +1,4 @@
-"""Keys that are refused for ever: those that an organisation had as it was frozen (ADR 0026).
+"""Keys that are refused for ever: those that an organisation had as it was frozen (ADR 0028).
 
 By their RFC 7638 thumbprints, whoever brings them, and however: to sign an assertion or as the key
 of a proof, registered, rotated in, or published behind a `jwks_uri`.

@@ -37,6 +37,7 @@ class Comparison:
     offered: list[str]
     dropped: list[str]
     expires_at: datetime
+    frozen_at: datetime | None  # since then nothing goes out; None: it does
     fetches_per_day: int
     fetches_asked: int
 
@@ -63,6 +64,7 @@ def compare(notice: Mapping[str, Any], locale: str) -> Comparison | None:
         offered=named((name for name in amends["added"] if name in optional), optional),
         dropped=named(amends["dropped"], forms),
         expires_at=from_rfc3339(amends["expires_at"]),
+        frozen_at=from_rfc3339(amends["frozen_at"]) if "frozen_at" in amends else None,
         fetches_per_day=amends["fetches_per_day"],
         fetches_asked=notice["access"]["fetches_per_day"],
     )

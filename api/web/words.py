@@ -104,6 +104,8 @@ AGREEMENT_STATES: Mapping[AgreementState, State] = {
     AgreementState.FULFILLED: State(_l("Completed"), "circle-check", "quiet"),
     AgreementState.INVALIDATED: State(_l("Void"), "circle-x", "quiet"),
 }
+# In place of the agreement's own state, while its organisation is frozen: nothing goes out.
+FROZEN = State(_l("Paused by us"), "circle-pause", "warning")
 CLOSED: Mapping[RequestState, State] = {
     RequestState.REFUSED: State(_l("Refused by you"), "circle-x", "quiet"),
     RequestState.DEFERRED: State(_l("Put aside by you"), "clock", "quiet"),
