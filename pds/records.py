@@ -15,12 +15,13 @@ is done again.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -351,7 +352,7 @@ class RecordService:
             now,
             collections=tuple(sorted(changed)),
             count=len(drafts),
-            private={"records": [[str(one.id), one.version] for one in written]},
+            private=_told_to_the_log([row for row, _ in rows]),
         )
 
         def job(session: Session) -> None:
@@ -549,6 +550,21 @@ def merge_source(collection: str, data: Mapping[str, object]) -> bytes | None:
 def merge_tag(collection_key: bytes, source: bytes) -> bytes:
     """Return the keyed tag by which a record with the same merge key is found again."""
     return hmac.digest(derive(collection_key, COLLECTION_INDEX), source, "sha256")[:MERGE_TAG_BYTES]
+
+
+def _told_to_the_log(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Return what the owner's part of the log tells of rows that were written (P-32).
+
+    By the hash of its sealed box a row that is rolled back, removed or put back later is known.
+    """
+    told: dict[str, object] = {
+        "records": [
+            [str(row["id"]), row["version"], hashlib.sha256(cast(bytes, row["box"])).hexdigest()]
+            for row in rows
+        ]
+    }
+    deleted = [str(row["id"]) for row in rows if row["deleted"]]
+    return told | {"deleted": deleted} if deleted else told
 
 
 def _current_key_versions(session: Session, vault: VaultRef) -> Mapping[str, int]:

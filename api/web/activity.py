@@ -15,13 +15,13 @@ from api.web import guards, pages
 from api.wiring import wiring
 from consent import connections
 from consent.connections import ConnectionView, GrantView
-from consent.grants import GrantKeys
 from consent.log import reader
-from consent.log.entries import grant_stream, open_private
+from consent.log.entries import grant_stream
+from consent.log.opening import Opener
 from consent.log.reader import LoggedEvent
 from consent.vocabulary import EventName
 from pds.catalogue import CATALOGUE, Collection
-from pds.errors import DecryptionError, KeyUnavailableError, NotFoundError
+from pds.errors import NotFoundError
 from pds.sessions import Visitor
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
@@ -129,20 +129,10 @@ def _collections(names: Iterable[str]) -> Iterable[Collection]:
 
 
 def _details(visitor: Visitor, event: LoggedEvent) -> Mapping[str, object] | None:
-    vault = visitor.open_vault
-    if vault is None or event.sealed.box is None:
+    if visitor.open_vault is None:
         return None
-    try:
-        if event.sealed.key_kind == "audit":
-            key = vault.key("audit", str(visitor.vault.id), 1)
-        elif event.grant_id is not None:
-            key = GrantKeys.from_owner(vault, event.grant_id).audit_key
-        else:
-            return None
-        return open_private(event.sealed, key)[0]
-    except (KeyUnavailableError, DecryptionError):
-        # Shown as sealed: one entry that does not open must not hide the others.
-        return None
+    opened = Opener(visitor.open_vault)(event)
+    return None if opened is None else opened.priv
 
 
 def _signed_size(session: Session) -> int:

@@ -8,7 +8,7 @@ signed it too. What no bundle can show: that nothing was left out at its ends, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from consent.formats import receipt as receipts
 from consent.formats.bundle import Bundle
@@ -22,6 +22,7 @@ from consent.formats.note import Verifier
 from consent.formats.proof import Proof
 from consent.formats.report import Findings, Report
 from consent.formats.trust import Trust
+from consent.formats.vault_rows import OpenedEvent, Row, compare_rows
 
 
 def verify_bundle(
@@ -37,15 +38,54 @@ def verify_bundle(
         progress: called with (entries done, entries in all) now and then.
     """
     findings = Findings()
-    bundle = None
-    with findings.check("form") as say, findings.attempt("bundle", "malformed"):
-        bundle = Bundle.from_bytes(data)
-        say(f"{len(bundle.entries)} entries, {len(bundle.receipts)} receipts")
-    if bundle is None:
-        return findings.report(trusted=False)
-    BundleChecks(bundle, trust, findings, now).run(progress or _no_progress)
-    own_keys = bool(trust.log_keys) and (bool(trust.receipt_keys) or not bundle.receipts)
-    return findings.report(trusted=own_keys)
+    bundle = _checked(data, trust, findings, now, progress)
+    return findings.report(trusted=_has_own_keys(bundle, trust))
+
+
+def verify_vault(
+    data: bytes,
+    trust: Trust,
+    rows: Iterable[Row],
+    *,
+    stream: str,
+    waiting: Iterable[OpenedEvent] | None,
+    now: str | None = None,
+    progress: Progress | None = None,
+    row_progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Verify an owner's evidence, and compare the rows of their vault with what it tells.
+
+    Args:
+        data: an evidence bundle with the private parts of the vault's own stream opened.
+        trust: what the caller trusts beforehand.
+        rows: every row of the vault's records, tombstones included.
+        stream: the name of the vault's own stream.
+        waiting: the stream's events after the bundle, up to now, which no checkpoint has yet; None:
+            the bundle is of an earlier day, and rows may be newer than it.
+        now: as for `verify_bundle`.
+        progress: as for `verify_bundle`.
+        row_progress: called with the number of rows compared now and then.
+    """
+    findings = Findings()
+    bundle = _checked(data, trust, findings, now, progress)
+    if bundle is not None:
+        later = list(waiting or ())
+        events = sorted(_opened(bundle, stream), key=lambda event: event.pub.seq)
+        last = events[-1].pub.seq if events else 0
+        with findings.check("rows") as say:
+            for seq, event in enumerate(later, start=last + 1):
+                if event.pub.seq != seq:
+                    findings.fail(f"{stream}/{seq}", "stream-gap", "missing")
+                    break
+            done = compare_rows(
+                [*events, *later],
+                rows,
+                findings,
+                is_newest=waiting is not None,
+                progress=row_progress or _no_row_progress,
+            )
+            say(f"{done} as the log tells, {len(later)} events of it not signed yet")
+    return findings.report(trusted=_has_own_keys(bundle, trust))
 
 
 def verify_receipt(receipt: object, sidecar: str | None, trust: Trust) -> Report:
@@ -120,6 +160,35 @@ def _logged_event(proof: Proof, trust: Trust) -> tuple[str, PublicPart]:
         root=checkpoint.root,
     )
     return checkpoint.origin, event.pub
+
+
+def _checked(
+    data: bytes, trust: Trust, findings: Findings, now: str | None, progress: Progress | None
+) -> Bundle | None:
+    bundle = None
+    with findings.check("form") as say, findings.attempt("bundle", "malformed"):
+        bundle = Bundle.from_bytes(data)
+        say(f"{len(bundle.entries)} entries, {len(bundle.receipts)} receipts")
+    if bundle is not None:
+        BundleChecks(bundle, trust, findings, now).run(progress or _no_progress)
+    return bundle
+
+
+def _has_own_keys(bundle: Bundle | None, trust: Trust) -> bool:
+    if bundle is None:
+        return False
+    return bool(trust.log_keys) and (bool(trust.receipt_keys) or not bundle.receipts)
+
+
+def _opened(bundle: Bundle, stream: str) -> Iterator[OpenedEvent]:
+    for entry in bundle.entries:
+        if entry.event.pub.stream == stream:
+            private = entry.private
+            yield OpenedEvent(entry.event.pub, None if private is None else private.priv)
+
+
+def _no_row_progress(_done: int) -> None:
+    pass
 
 
 def _no_progress(_done: int, _total: int) -> None:

@@ -13,26 +13,24 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent.formats import fields
 from consent.formats.canonical import parse
-from consent.formats.cosignature import CosignatureVerifier
 from consent.formats.errors import FormatError
-from consent.formats.note import KEY_BYTES, Verifier
 from consent.formats.report import Report
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle, verify_receipt
 from consent.verifier.kept import Kept
 from consent.verifier.log_tree import verify_log
+from consent.verifier.showing import in_words, progress_bar
 from consent.verifier.sources import Address, Copying, Folder, Source, UnreadableError
+from consent.verifier.trusted import read_text, read_trust
 
 USAGE_ERROR = 2
 
-_BAR = 30
-_LONG = 1000
 _KEEP_EVERY = 5  # seconds
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _RECEIPT_TYPE = "dpv:ConsentReceipt"
@@ -42,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0, 1, 2 or 3."""
     arguments = _parser().parse_args(argv)
     try:
-        trust = _trust(arguments)
+        trust = read_trust(
+            arguments.vkey, arguments.receipt_key, arguments.checkpoint, arguments.quorum
+        )
         report = _verify(arguments, trust)
     except KeyboardInterrupt:
         sys.stderr.write("\nverify: stopped; with --state the same command goes on from here\n")
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(_in_words(report))
+        sys.stdout.write(in_words(report))
     return report.exit_code
 
 
@@ -123,43 +123,6 @@ def _instant(text: str) -> str:
     return fields.instant(text, "--at")
 
 
-def _trust(arguments: argparse.Namespace) -> Trust:
-    log_keys: list[Verifier] = []
-    witnesses: list[CosignatureVerifier] = []
-    for text in _vkey_texts(arguments.vkey):
-        try:
-            log_keys.append(Verifier.from_text(text))
-        except FormatError:
-            witnesses.append(CosignatureVerifier.from_text(text))
-    receipt_keys = {}
-    if arguments.receipt_key is not None:
-        receipt_keys = _jwk_set(arguments.receipt_key.read_bytes())
-    pinned = None
-    if arguments.checkpoint is not None:
-        pinned = _utf8(arguments.checkpoint)
-    return Trust(tuple(log_keys), receipt_keys, tuple(witnesses), arguments.quorum, pinned)
-
-
-def _vkey_texts(values: Sequence[str]) -> list[str]:
-    texts = []
-    for value in values:
-        # A file is meant where there is one, whatever its name looks like.
-        lines = _utf8(Path(value)).splitlines() if Path(value).is_file() else [value]
-        texts.extend(lines)
-    return texts
-
-
-def _jwk_set(data: bytes) -> dict[str, bytes]:
-    # RFC 7517 and RFC 8037; keys of other kinds are passed over, as section 5 has it.
-    keys = {}
-    document = fields.mapping(parse(data), "receipt keys")
-    for key in fields.each(fields.mapping, document.get("keys"), "receipt keys"):
-        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519":
-            kid = fields.text(key.get("kid"), "kid")
-            keys[kid] = fields.base64url_bytes(key.get("x"), "x", length=KEY_BYTES)
-    return keys
-
-
 def _verify(arguments: argparse.Namespace, trust: Trust) -> Report:
     source = _log_source(arguments)
     if source is not None:
@@ -167,8 +130,8 @@ def _verify(arguments: argparse.Namespace, trust: Trust) -> Report:
     data = Path(arguments.target).read_bytes()
     receipt = _as_receipt(data)
     if receipt is None:
-        return verify_bundle(data, trust, now=arguments.at, progress=_progress())
-    sidecar = None if arguments.proof is None else _utf8(arguments.proof)
+        return verify_bundle(data, trust, now=arguments.at, progress=progress_bar())
+    sidecar = None if arguments.proof is None else read_text(arguments.proof)
     return verify_receipt(receipt, sidecar, trust)
 
 
@@ -192,7 +155,7 @@ def _verify_log(source: Source, trust: Trust, arguments: argparse.Namespace) -> 
         kept = Kept(kept.origin, kept.checkpoint)
     keeper = _Keeper(arguments.state)
     try:
-        return verify_log(source, trust, kept=kept, progress=_progress(), keep=keeper.keep)
+        return verify_log(source, trust, kept=kept, progress=progress_bar(), keep=keeper.keep)
     finally:
         # An interrupted run goes on from here the next time.
         keeper.write()
@@ -224,38 +187,3 @@ def _as_receipt(data: bytes) -> object | None:
     except FormatError:
         return None  # Left to verify_bundle, which reports it.
     return value if isinstance(value, dict) and value.get("@type") == _RECEIPT_TYPE else None
-
-
-def _utf8(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise OSError(f"{path}: not UTF-8") from exc
-
-
-def _progress() -> Callable[[int, int], None]:
-    if sys.stderr.isatty():
-        return _draw_bar
-    said = [-1]
-
-    def say(done: int, total: int) -> None:
-        tenths = 10 * done // total if total > _LONG else -1
-        if tenths > said[0]:
-            said[0] = tenths
-            sys.stderr.write(f"{done} of {total} entries\n")
-
-    return say
-
-
-def _draw_bar(done: int, total: int) -> None:
-    if total > _LONG:
-        filled = _BAR * done // total
-        bar = "#" * filled + "." * (_BAR - filled)
-        sys.stderr.write(f"\r[{bar}] {done}/{total}" + ("\n" if done == total else ""))
-
-
-def _in_words(report: Report) -> str:
-    lines = [f"{each.name:12} {each.outcome.value:12} {each.detail}" for each in report.checks]
-    lines += [f"NOTICE {each.where}: {each.rule}: {each.detail}" for each in report.notices]
-    lines += [f"FAILURE {each.where}: {each.rule}: {each.detail}" for each in report.failures]
-    return "\n".join([*(line.rstrip() for line in lines), report.verdict.value]) + "\n"

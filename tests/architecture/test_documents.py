@@ -65,6 +65,7 @@ def test_every_command_in_a_document_exists_with_its_options(path, capsys):
     with pytest.raises(SystemExit):
         verifier.main(["--help"])
     verify_help = capsys.readouterr().out
+    verify_help += str([option.opts for option in verify_rows.params])
 
     for words in invocations(read(path), PROGRAMS):
         command, given, known = _resolve(words)
