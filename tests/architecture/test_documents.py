@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api import cli, schema
 from api.uow import UnitOfWork
+from api.vault_checking import verify_rows
 from connector import cli as connector_cli
 from consent import requests, templates
 from consent.formats import meaning
