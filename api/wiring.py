@@ -35,12 +35,14 @@ from consent.receipts import ReceiptIssuer
 from pds import instance
 from pds.accounts import AccountService
 from pds.app_codes import AppCodeService
+from pds.attempts import Attempts
 from pds.clock import Clock, SystemClock
 from pds.errors import VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
 from pds.instance import InstanceKeys
 from pds.notice_addresses import NoticeAddressService
+from pds.passkey_entrance import PasskeyEntrance
 from pds.passkeys import PasskeyService
 from pds.records import RecordService
 from pds.second_factors import SecondFactors
@@ -64,6 +66,7 @@ class Wiring:
     log: EventLog
     sink: VaultLog
     accounts: AccountService
+    passkey_entrance: PasskeyEntrance
     second_factors: SecondFactors
     sessions: SessionService
     notice_addresses: NoticeAddressService
@@ -141,18 +144,17 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         store, keys, ids, clock, log, sink, receipts, conclusions, amendments
     )
     invitations = InvitationService(store, keys, clock)
-    second_factors = SecondFactors(
-        AppCodeService(store, keys, ids, clock, sink),
-        PasskeyService(
-            store,
-            keys,
-            ids,
-            clock,
-            sink,
-            Ceremonies(store, clock, RelyingParty.of(settings.server.issuer)),
-            settings.vault.address_attempts_per_quarter_hour,
-        ),
+    passkeys = PasskeyService(
+        store,
+        keys,
+        ids,
+        clock,
+        sink,
+        Ceremonies(store, clock, RelyingParty.of(settings.server.issuer)),
+        settings.vault.address_attempts_per_quarter_hour,
     )
+    second_factors = SecondFactors(AppCodeService(store, keys, ids, clock, sink), passkeys)
+    attempts = Attempts(store, keys, clock, settings.vault, sink)
     oauth = build_oauth(store, settings, ids, clock, log=log, tokens=tokens)
     return Wiring(
         settings=settings,
@@ -163,8 +165,9 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         log=log,
         sink=sink,
         accounts=AccountService(
-            store, keys, ids, clock, settings.vault, sink, slots, second_factors
+            store, keys, ids, clock, settings.vault, sink, slots, second_factors, attempts
         ),
+        passkey_entrance=PasskeyEntrance(store, keys, ids, passkeys, attempts),
         second_factors=second_factors,
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from pds import letters, passphrases
+from pds.attempts import Attempts
 from pds.catalogue import CATALOGUE
 from pds.clock import Clock
 from pds.crypto import passphrase as stretching
@@ -45,11 +46,11 @@ from pds.second_factors import Proof, SecondFactors
 from pds.settings import VaultSettings
 from pds.store import Store
 from pds.text import az_fold
-from pds.throttling import count, forget, give_back, throttle_key
-from pds.vaults import audit_public_key, vault_ref
+from pds.vaults import audit_public_key
 
 LOGIN_CHARACTERS = range(3, 65)
 _SLOT_WAIT_SECONDS = 10
+_SIGN_IN = "sign-in"
 # Bounds the work for what cannot be right. Well above the longest passphrase, however a keyboard
 # composes its letters: of one that can be right nothing is cut off.
 _STRETCHED_CHARACTERS = 4 * passphrases.MOST_CHARACTERS + 1
@@ -89,6 +90,7 @@ class AccountService:
     sink: EventSink
     slots: threading.Semaphore
     second_factors: SecondFactors
+    attempts: Attempts
 
     def sign_up(self, login: str, passphrase: str, *, locale: str) -> NewVault:
         """Make a vault with all its keys.
@@ -362,45 +364,16 @@ class AccountService:
         )
 
     def _login_tag(self, login: str) -> bytes:
-        return hmac.digest(self.keys.login_tag, az_fold(login.strip()).encode(), "sha256")
-
-    def _throttle(self, login: str) -> bytes:
-        return throttle_key(self.keys.login_tag, "sign-in", az_fold(login.strip()).encode())
-
-    def _address_throttle(self, source: str) -> bytes:
-        return throttle_key(self.keys.login_tag, "address", source.encode())
+        return hmac.digest(self.keys.login_tag, _folded(login), "sha256")
 
     def _count_attempt(self, login: str, source: str | None = None) -> None:
-        now, settings = self.clock.now(), self.settings
-
-        def job(session: Session) -> None:
-            # The address first: one whose window is full fills no owner's.
-            if source is not None:
-                most = settings.address_attempts_per_quarter_hour
-                count(session, self._address_throttle(source), most=most, now=now)
-            count(session, self._throttle(login), most=settings.attempts_per_quarter_hour, now=now)
-
-        self.store.write(job)
+        self.attempts.count(_SIGN_IN, _folded(login), source)
 
     def _forget_attempts(self, login: str, source: str | None = None) -> None:
-        def job(session: Session) -> None:
-            if source is not None:
-                give_back(session, self._address_throttle(source))
-            forget(session, self._throttle(login))
-
-        self.store.write(job)
+        self.attempts.forget(_SIGN_IN, _folded(login), source)
 
     def _log_failure(self, account: Account) -> None:
-        now = self.clock.now()
-
-        def job(session: Session) -> None:
-            self.sink.append(
-                session,
-                vault_ref(session, account.bucket, account.vault_id),
-                VaultEvent("vault.unlock_failed", now, outcome="wrong-secret"),
-            )
-
-        self.store.write(job)
+        self.attempts.log_failure(account.bucket, account.vault_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,6 +460,10 @@ def _ways_in(
 
 
 _TAKEN = Issue("login", "login_taken", "This name is taken. Choose another one.")
+
+
+def _folded(login: str) -> bytes:
+    return az_fold(login.strip()).encode()
 
 
 def _judge_login(login: str) -> Issue | None:

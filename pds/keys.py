@@ -1,6 +1,6 @@
 """Wraps: how one key leads to another, and to nothing else (D1, D2).
 
-    passphrase | recovery code | unlock cookie  ->  vault root key (VRK)
+    passphrase | recovery code | passkey | unlock cookie  ->  vault root key (VRK)
     VRK    ->  collection keys, grant keys (owner's copy), agreement, audit and history keys
     grant  ->  the collection keys of its agreement
     token  ->  its grant key
@@ -33,7 +33,7 @@ POLICY_VERSION = b"\x01"
 class Wrapper:
     """The key that wraps: its kind, and the id under which its wraps are found."""
 
-    kind: str  # passphrase, recovery, unlock, vrk, grant or token
+    kind: str  # passphrase, recovery, passkey, unlock, vrk, grant or token
     id: UUID
     binding: tuple[bytes, ...] = ()  # what else the wrap binds, in a fixed order
 

@@ -3,13 +3,14 @@
 A passkey's public part and the name that its owner gave it are sealed under the server's *at-rest*
 key, bound to vault and row: the database alone neither tells which devices somebody has nor takes
 in a passkey of somebody else's. Its owner's vault is found by the user handle, which is the vault's
-id and which the authenticator gives back with each answer.
+id and which the authenticator gives back with each answer. Where the device has the PRF, its
+passkey wraps the vault's root key; the others are a second factor only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,10 +20,12 @@ from sqlalchemy.orm import Session
 
 from pds import letters
 from pds.clock import Clock
+from pds.crypto.prf import PrfOutput
 from pds.errors import (
     ConflictError,
     DecryptionError,
     Issue,
+    KeyUnavailableError,
     LimitExceededError,
     NotFoundError,
     ValidationFailedError,
@@ -31,9 +34,9 @@ from pds.errors import (
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory
 from pds.instance import InstanceKeys
-from pds.keys import VaultKeys
+from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper
 from pds.letters import LetterKind
-from pds.models import Passkey
+from pds.models import KeyWrap, Passkey
 from pds.store import Store
 from pds.throttling import count, throttle_key
 from pds.vaults import vault_ref
@@ -49,6 +52,7 @@ from pds.webauthn import (
 
 MOST = 10  # of one person
 LABEL_CHARACTERS = 60
+KIND = "passkey"  # of the wraps that they hold
 _LENGTH_BYTES = 2
 
 
@@ -60,6 +64,16 @@ class KnownPasskey:
     label: str  # empty: it cannot be read
     added_at: datetime
     used_at: datetime | None
+    opens: bool  # the vault, without the passphrase
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What lets a new passkey open the vault: the root key, and what to wrap it under."""
+
+    vrk: bytes = field(repr=False)
+    output: PrfOutput = field(repr=False)
+    proof: Answer | None  # None: the device calculated the output as it made the passkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +101,15 @@ class PasskeyService:
 
     def list_of(self, vault_id: UUID) -> list[KnownPasskey]:
         """Return a person's passkeys, the oldest first."""
+        query = select(KeyWrap.by_id).where(
+            KeyWrap.bucket == self.ids.bucket_of(vault_id),
+            KeyWrap.vault_id == vault_id,
+            KeyWrap.by_kind == KIND,
+        )
+        with self.store.read() as session:
+            opening = set(session.scalars(query))
         return [
-            KnownPasskey(row.id, self._label(row), row.created_at, row.used_at)
+            KnownPasskey(row.id, self._label(row), row.created_at, row.used_at, row.id in opening)
             for row in self._rows(vault_id)
         ]
 
@@ -116,8 +137,17 @@ class PasskeyService:
         known = [credential.id for _, credential in self._opened(rows)]
         return options_to_register(party, challenge, user=vault_id.bytes, name=name, known=known)
 
-    def add(self, vault: VaultRef, answer: Answer, label: str) -> UUID:
+    def add(
+        self, vault: VaultRef, answer: Answer, label: str, opening: Opening | None = None
+    ) -> UUID:
         """Keep a passkey that was made for what `begin` returned; returns its id.
+
+        Args:
+            vault: whose.
+            answer: to `begin`.
+            label: what its owner calls it.
+            opening: where the device has the PRF; it counts only if the device verified the person,
+                since without that it calculates another output.
 
         Raises:
             ValidationFailedError: the label is empty or too long.
@@ -126,7 +156,11 @@ class PasskeyService:
             LimitExceededError: they have as many as they may.
         """
         label = _judged(label)
-        credential, counter = self.ceremonies.registered(answer)
+        made = self.ceremonies.registered(answer)
+        credential, counter, verified = made.credential, made.count, made.person_verified
+        if opening is not None and opening.proof is not None:
+            counter = self._proved_to_open(opening.proof, credential)
+            verified = True
         passkey_id, now = self.ids.new(vault.bucket), self.clock.now()
         row = {
             "bucket": vault.bucket,
@@ -146,6 +180,9 @@ class PasskeyService:
             if any(known.id == credential.id for _, known in self._opened(rows)):
                 raise ConflictError
             session.add(Passkey(**row))
+            if opening is not None and verified:
+                wrap = self._wrap(vault, passkey_id, credential, opening)
+                self._vault(vault).store(session, [wrap], now=now)
             event = VaultEvent("vault.passkey_added", now)
             self._tell(session, vault, event, LetterKind.PASSKEY_ADDED)
 
@@ -199,6 +236,23 @@ class PasskeyService:
                 return row.id, credential
         raise WrongSecretError
 
+    def root_key(
+        self, vault: VaultRef, passkey_id: UUID, credential: Credential, output: PrfOutput
+    ) -> bytes:
+        """Return the vault's root key, which a passkey that was just proved opens.
+
+        Raises:
+            KeyUnavailableError: this passkey opens no vault.
+            DecryptionError: not with this output, or the wrap was tampered with.
+        """
+        held, by = self._vault(vault), _wrapper(passkey_id, credential)
+        with self.store.read() as session:
+            wraps = held.load(session, by)
+        if not wraps:
+            raise KeyUnavailableError
+        kek = self._kek(vault, passkey_id, credential, output)
+        return held.unwrap(kek, wraps[0][1], by=by, wrapped=_root_of(vault))
+
     def rename(self, vault_id: UUID, passkey_id: UUID, label: str) -> None:
         """Call a passkey something else.
 
@@ -246,9 +300,30 @@ class PasskeyService:
     def _delete(self, session: Session, vault: VaultRef, *which: ColumnElement[bool]) -> list[UUID]:
         gone = delete(Passkey).where(*self._of(vault.id), *which).returning(Passkey.id)
         ids = list(session.scalars(gone))
-        held = VaultKeys(self.keys.deployment, vault.bucket, vault.id)
-        held.delete_by(session, "passkey", ids)
+        self._vault(vault).delete_by(session, KIND, ids)
         return ids
+
+    def _proved_to_open(self, proof: Answer, credential: Credential) -> int:
+        assertion = self.ceremonies.spent(proof, Purpose.OPEN)
+        if assertion.credential_id != credential.id:
+            raise WrongSecretError
+        return assertion.count(credential)
+
+    def _vault(self, vault: VaultRef) -> VaultKeys:
+        return VaultKeys(self.keys.deployment, vault.bucket, vault.id)
+
+    def _wrap(
+        self, vault: VaultRef, passkey_id: UUID, credential: Credential, opening: Opening
+    ) -> Wrap:
+        kek = self._kek(vault, passkey_id, credential, opening.output)
+        by = _wrapper(passkey_id, credential)
+        return self._vault(vault).wrap(kek, opening.vrk, by=by, wrapped=_root_of(vault))
+
+    def _kek(
+        self, vault: VaultRef, passkey_id: UUID, credential: Credential, output: PrfOutput
+    ) -> bytes:
+        deployment = self.keys.deployment
+        return output.kek(deployment, vault.id.bytes, passkey_id.bytes, credential.id)
 
     def _move_on(self, row: Passkey, counter: int) -> None:
         now = self.clock.now()
@@ -302,6 +377,20 @@ class PasskeyService:
 
     def _open(self, box: bytes, what: bytes, row: Passkey) -> bytes:
         return self.keys.open_at_rest(box, what, row.vault_id, row.id)
+
+
+def known(session: Session, first: int, last: int) -> set[tuple[UUID, UUID]]:
+    """Return (id, vault) of the passkeys in the buckets from `first` to `last`; for checks."""
+    query = select(Passkey.id, Passkey.vault_id).where(Passkey.bucket.between(first, last))
+    return {(passkey_id, vault_id) for passkey_id, vault_id in session.execute(query)}
+
+
+def _wrapper(passkey_id: UUID, credential: Credential) -> Wrapper:
+    return Wrapper(KIND, passkey_id, (credential.id,))
+
+
+def _root_of(vault: VaultRef) -> Wrapped:
+    return Wrapped("vrk", str(vault.id))
 
 
 def _judged(label: str) -> str:

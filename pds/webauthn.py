@@ -34,6 +34,7 @@ from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import AuthenticationCredential, RegistrationCredential
 
 from pds.clock import Clock
+from pds.crypto import prf
 from pds.crypto.labels import lp
 from pds.errors import WrongSecretError
 from pds.models import PasskeyChallenge
@@ -85,6 +86,15 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """A passkey that was just made."""
+
+    credential: Credential
+    count: int
+    person_verified: bool  # by the device: a PIN, a fingerprint
+
+
+@dataclass(frozen=True, slots=True)
 class RelyingParty:
     """For whom passkeys are made: a host name, and the origin of its pages."""
 
@@ -120,8 +130,8 @@ class Ceremonies:
         session.execute(insert(PasskeyChallenge).values(key=key, expires_at=ends))
         return made
 
-    def registered(self, answer: Answer) -> tuple[Credential, int]:
-        """Return the passkey that was made, and its counter.
+    def registered(self, answer: Answer) -> Registration:
+        """Return the passkey that was made.
 
         Raises:
             WrongSecretError: it answers no open challenge of this browser, or is for another party.
@@ -141,7 +151,7 @@ class Ceremonies:
         if len(verified.credential_id) > CREDENTIAL_BYTES:
             raise WrongSecretError
         made = Credential(verified.credential_id, verified.credential_public_key)
-        return made, verified.sign_count
+        return Registration(made, verified.sign_count, verified.user_verified)
 
     def spent(self, answer: Answer, purpose: Purpose) -> Assertion:
         """Read an answer and use its challenge up; nothing of it is proved yet.
@@ -243,22 +253,28 @@ def options_to_register(
             "userVerification": "preferred",
         },
         "attestation": "none",
+        "extensions": _PRF,
     }
 
 
 def options_to_prove(party: RelyingParty, challenge: bytes, purpose: Purpose) -> dict[str, Any]:
     """Return what the page asks of `navigator.credentials.get`, as JSON (section 5.1.8)."""
+    opens = purpose is Purpose.OPEN
     return {
         "rpId": party.id,
         "challenge": base64url(challenge),
         "timeout": _milliseconds(),
-        "userVerification": "required" if purpose is Purpose.OPEN else "preferred",
+        "userVerification": "required" if opens else "preferred",
+        **({"extensions": _PRF} if opens else {}),
     }
 
 
 def base64url(plain: bytes) -> str:
     """Return base64url without padding (RFC 4648 section 5), as WebAuthn's JSON has bytes."""
     return base64.urlsafe_b64encode(plain).decode().rstrip("=")
+
+
+_PRF = {"prf": {"eval": {"first": base64url(prf.INPUT)}}}
 
 
 def _registration(text: str) -> RegistrationCredential:

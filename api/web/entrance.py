@@ -49,7 +49,7 @@ def sign_up() -> ResponseReturnValue:
     except ValidationFailedError as error:
         return _sign_up_page(login, "", 422, *_problems(error))
     except LimitExceededError as error:
-        return _later(_sign_up_page(login, "", 429, _wait(error)), error)
+        return later(_sign_up_page(login, "", 429, wait(error)), error)
     visitors.start(entrance)
     flashes.put("welcome")
     return _recovery_code(made.recovery_code)
@@ -69,7 +69,7 @@ def sign_in_form() -> ResponseReturnValue:
     """Ask for name and passphrase."""
     if visitors.current() is not None:
         return guards.see_other(forms.next_path())
-    return _sign_in_page("")
+    return sign_in_page("")
 
 
 @blueprint.post("/sign-in")
@@ -84,11 +84,11 @@ def sign_in() -> ResponseReturnValue:
             source=sources.source(),
         )
     except WrongSecretError as error:
-        _count_unknown(error)
+        count_unknown(error)
         problem = Problem("login", words.issue(Issue("login", "wrong_secret", "")))
-        return _sign_in_page(login, 422, problem)
+        return sign_in_page(login, 422, problem)
     except LimitExceededError as error:
-        return _later(_sign_in_page(login, 429, _wait(error)), error)
+        return later(sign_in_page(login, 429, wait(error)), error)
     flashes.put(*flashes.of_housekeeping(visitors.start(entrance)))
     return guards.see_other(forms.next_path())
 
@@ -99,7 +99,7 @@ def unlock_form(visitor: Visitor) -> ResponseReturnValue:
     """Ask for the passphrase again."""
     if visitor.open_vault is not None:
         return guards.see_other(forms.next_path())
-    return _unlock_page()
+    return unlock_page(visitor)
 
 
 @blueprint.post("/unlock")
@@ -112,9 +112,9 @@ def unlock(visitor: Visitor) -> ResponseReturnValue:
         )
     except WrongSecretError:
         problem = Problem("passphrase", words.issue(Issue("", "wrong_passphrase", "")))
-        return _unlock_page(422, problem)
+        return unlock_page(visitor, 422, problem)
     except LimitExceededError as error:
-        return _later(_unlock_page(429, _wait(error, "passphrase")), error)
+        return later(unlock_page(visitor, 429, wait(error, "passphrase")), error)
     flashes.put(*flashes.of_housekeeping(visitors.unlock(visitor, entrance)))
     return guards.see_other(forms.next_path())
 
@@ -153,14 +153,14 @@ def recover() -> ResponseReturnValue:
             login, request.form.get("code", "").strip(), new, source=sources.source()
         )
     except WrongSecretError as error:
-        _count_unknown(error)
+        count_unknown(error)
         problem = Problem("code", words.issue(Issue("code", "wrong_code", "")))
         return _recover_page(login, new, 422, problem)
     except ValidationFailedError as error:
         found = [Problem("new_passphrase", words.issue(each)) for each in error.issues]
         return _recover_page(login, "", 422, *found)
     except LimitExceededError as error:
-        return _later(_recover_page(login, new, 429, _wait(error)), error)
+        return later(_recover_page(login, new, 429, wait(error)), error)
     services.sessions.end_others(entrance.ref.id, keep=None)
     visitors.start(entrance)
     flashes.put("passphrase-changed")
@@ -192,7 +192,8 @@ def _sign_up_page(login: str, passphrase: str, status: int = 200, *problems: Pro
     )
 
 
-def _sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response:
+def sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response:
+    """Return the page that asks who it is."""
     target = forms.next_path()
     # No way to recover inside a redirect from elsewhere: that is what phishing looks like (CUX-20).
     return pages.page(
@@ -206,8 +207,15 @@ def _sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response
     )
 
 
-def _unlock_page(status: int = 200, *problems: Problem) -> Response:
-    return pages.page("unlock.html", status, next=forms.next_path(), problems=problems)
+def unlock_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
+    """Return the page that asks for the passphrase again."""
+    return pages.page(
+        "unlock.html",
+        status,
+        next=forms.next_path(),
+        passkey_opens=proofs.opens(visitor.vault.id),
+        problems=problems,
+    )
 
 
 def _recover_page(login: str, new: str, status: int = 200, *problems: Problem) -> Response:
@@ -225,7 +233,8 @@ def _recovery_code(code: str) -> Response:
     return pages.page("recovery_code.html", code=code, next=forms.next_path())
 
 
-def _count_unknown(error: WrongSecretError) -> None:
+def count_unknown(error: WrongSecretError) -> None:
+    """Count a sign-in under a name that nobody has, for `pds doctor`."""
     if isinstance(error, UnknownLoginError):
         refusals.unknown_login()
 
@@ -234,10 +243,12 @@ def _problems(error: ValidationFailedError) -> list[Problem]:
     return [Problem(each.field, words.issue(each)) for each in error.issues]
 
 
-def _wait(error: LimitExceededError, field: str = "login") -> Problem:
+def wait(error: LimitExceededError, field: str = "login") -> Problem:
+    """Say when to come back."""
     return Problem(field, words.wait(error.retry_after_seconds or 60))
 
 
-def _later(response: Response, error: LimitExceededError) -> Response:
+def later(response: Response, error: LimitExceededError) -> Response:
+    """Say the same to programs."""
     response.headers["Retry-After"] = str(error.retry_after_seconds or 60)
     return response

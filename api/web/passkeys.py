@@ -1,8 +1,7 @@
-"""Settings: passkeys, and the challenges that the pages' script asks for (WebAuthn, SEC-S06)."""
+"""Settings: passkeys, added, renamed and removed (WebAuthn, SEC-S06)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -10,11 +9,11 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api import sources
 from api.web import devices, flashes, forms, guards, pages, proofs, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds.accounts import Entrance
+from pds.crypto import prf
 from pds.errors import (
     ConflictError,
     Issue,
@@ -23,26 +22,13 @@ from pds.errors import (
     ValidationFailedError,
     WrongSecretError,
 )
-from pds.passkeys import KnownPasskey
+from pds.passkeys import KnownPasskey, Opening
 from pds.sessions import Visitor
-from pds.webauthn import Answer, Purpose
+from pds.webauthn import Answer
 
 blueprint = Blueprint("passkeys", __name__)
 
 _PAGE = "/settings/passkeys"
-
-
-@blueprint.post("/passkeys/challenge")
-def challenge() -> ResponseReturnValue:
-    """Hand the script a challenge; it tells nothing of anybody."""
-    try:
-        purpose = Purpose(request.form.get("purpose", ""))
-        asked = wiring().second_factors.passkeys.ask(
-            purpose, forms.bound_to(), source=sources.source()
-        )
-    except ValueError as error:
-        raise NotFoundError from error
-    return Response(json.dumps(asked), mimetype="application/json")
 
 
 @blueprint.get(_PAGE)
@@ -77,7 +63,9 @@ def add(visitor: Visitor) -> ResponseReturnValue:
     services, given = wiring(), request.form
     answer = Answer(given.get("attestation", ""), forms.bound_to())
     try:
-        services.second_factors.passkeys.add(visitor.vault, answer, given.get("label", ""))
+        services.second_factors.passkeys.add(
+            visitor.vault, answer, given.get("label", ""), _opening(visitor)
+        )
     except ValidationFailedError as error:
         found = [Problem("passphrase", words.issue(each)) for each in error.issues]
         return _page(visitor, 422, *found)
@@ -125,6 +113,16 @@ def remove(visitor: Visitor, passkey: UUID) -> ResponseReturnValue:
     services.sessions.end_others(visitor.vault.id, keep=visitor.sign_in)
     flashes.put("passkey-removed")
     return guards.see_other(_PAGE)
+
+
+def _opening(visitor: Visitor) -> Opening | None:
+    """Return what lets the new passkey open the vault; None where the device has no PRF."""
+    output = prf.parse(request.form.get("prf", ""))
+    if output is None or visitor.open_vault is None:
+        return None
+    proof = request.form.get("assertion", "")
+    answer = Answer(proof, forms.bound_to()) if proof else None
+    return Opening(visitor.open_vault.vrk, output, answer)
 
 
 def _entered(visitor: Visitor, again: Callable[..., Response]) -> Entrance | Response:

@@ -33,6 +33,11 @@ def kinds(vault_id: UUID) -> Kinds:
     return Kinds(factors.codes.is_on(vault_id), factors.passkeys.has_any(vault_id))
 
 
+def opens(vault_id: UUID) -> bool:
+    """Tell whether a person has a passkey that opens their vault."""
+    return any(each.opens for each in wiring().second_factors.passkeys.list_of(vault_id))
+
+
 def wrong(vault_id: UUID) -> str:
     """Return the rule that a form broke whose passphrase or proof is not right."""
     is_on = wiring().second_factors.is_on(vault_id)

@@ -23,6 +23,7 @@ from api.web import (
     letter_settings,
     narrowing,
     pages,
+    passkey_entrance,
     passkeys,
     preferences,
     reference,
@@ -41,6 +42,7 @@ from pds.errors import (
 
 _MODULES = (
     entrance,
+    passkey_entrance,
     vault,
     imports,
     connections,

@@ -173,7 +173,9 @@ ACTORS: Mapping[str, LazyString] = {
 EVENTS: Mapping[str, LazyString] = {
     "vault.created": _l("The vault was created"),
     "vault.unlocked": _l("The vault was unlocked"),
-    "vault.unlock_failed": _l("Someone tried to open the vault with a wrong passphrase or code"),
+    "vault.unlock_failed": _l(
+        "Someone tried to open the vault with a wrong passphrase, code or passkey"
+    ),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
     "vault.second_factor_on": _l("Codes from an app were turned on"),
     "vault.second_factor_off": _l("Codes from an app were turned off"),
@@ -312,6 +314,11 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "wrong_passphrase": _l("The passphrase is not right."),
     "wrong_app_code": _l("The code is not right. Give the one that the app shows now."),
     "wrong_passphrase_or_proof": _l("The passphrase, the code or the passkey is not right."),
+    "wrong_passkey": _l("The passkey was not accepted. Try again, or give your passphrase."),
+    "passkey_opens_nothing": _l(
+        "The passkey is right, but it does not open your vault. Give your passphrase, and confirm"
+        " with the passkey."
+    ),
     "passkey_not_added": _l("The passkey was not added. Begin anew, on this page."),
     "too_many_passkeys": _l("You have ten passkeys. Remove one that you do not use."),
     "label_malformed": _l("Use 1 to %(most)s characters."),

@@ -73,6 +73,7 @@ INVARIANTS = (
     Invariant("key-agreed", wraps.key_is_agreed),
     Invariant("key-grant", wraps.grant_key_is_of_a_grant),
     Invariant("key-unlock", wraps.unlock_is_there),
+    Invariant("key-passkey", wraps.passkey_is_there),
     Invariant("request-settled", requests.is_settled_when_decided),
     Invariant("request-agreement", requests.approved_when_agreed),
     Invariant("request-receipt", requests.answer_has_its_receipt),

@@ -14,7 +14,7 @@ from consent.grants import COLLECTION, INBOUND
 from consent.invariants.scope import Broken, Scope, broken, within
 from consent.models import AgreementVersion, Grant
 from consent.vocabulary import LIVE_GRANT_STATES, Action
-from pds import keys, sessions
+from pds import keys, passkeys, sessions
 from pds.keys import HeldKey
 
 _NEEDS = {COLLECTION: Action.READ, INBOUND: Action.WRITE}
@@ -68,9 +68,19 @@ def grant_key_is_of_a_grant(scope: Scope) -> Iterator[Broken]:
 def unlock_is_there(scope: Scope) -> Iterator[Broken]:
     """What an unlock's key holds is its vault's root key, while its row is there (P-15)."""
     known = sessions.unlocks(scope.session, scope.first, scope.last)
-    for held in keys.held_by(scope.session, scope.first, scope.last, "unlock"):
+    return _opens_its_vault(scope, "unlock", known)
+
+
+def passkey_is_there(scope: Scope) -> Iterator[Broken]:
+    """What a passkey's key holds is its vault's root key, until the passkey is removed."""
+    known = passkeys.known(scope.session, scope.first, scope.last)
+    return _opens_its_vault(scope, passkeys.KIND, known)
+
+
+def _opens_its_vault(scope: Scope, kind: str, known: set[tuple[UUID, UUID]]) -> Iterator[Broken]:
+    for held in keys.held_by(scope.session, scope.first, scope.last, kind):
         if (held.by_id, held.vault_id) not in known:
-            yield _broken("there is no such unlock of that vault", held)
+            yield _broken(f"there is no such {kind} of that vault", held)
         elif (held.wrapped_kind, held.wrapped_id) != ("vrk", str(held.vault_id)):
             yield _broken("it is not that vault's root key", held)
 

@@ -13,6 +13,7 @@ INVENTORY = {
     "PASSPHRASE_KEK": b"pds/1/pw/kek",
     "RECOVERY_AUTH": b"pds/1/rc/auth",
     "RECOVERY_KEK": b"pds/1/rc/kek",
+    "PASSKEY_KEK": b"pds/1/prf/kek",
     "TOKEN_LOOKUP": b"pds/1/tok/lookup",
     "TOKEN_KEK": b"pds/1/tok/kek",
     "SESSION_LOOKUP": b"pds/1/ses/id",

@@ -33,7 +33,7 @@ def fill_in(page, login):
 
 
 def test_a_passkey_from_its_making_to_its_end(served, page):
-    """Made, asked for at the sign-in, and removed, by script under the strict policy."""
+    """Made, the way in by itself, a second factor, and removed, under the strict policy."""
     login = "leyla"
     served.world.person(login)
     fill_in(page, login)
@@ -43,7 +43,16 @@ def test_a_passkey_from_its_making_to_its_end(served, page):
     page.click("main form[action$=begin] button")
     page.click("[data-passkey=register]")
     page.wait_for_selector("text=Your passkey is added.")
+    assert page.locator("text=It opens your vault, without the passphrase.").is_visible()
 
+    page.click('form[action="/sign-out"] button')
+    page.goto("/sign-in")
+    page.click("[data-passkey=open]")
+    page.wait_for_url("**/vault")
+    page.click('form[action="/lock"] button')
+    page.goto("/unlock")
+    page.click("[data-passkey=open]")
+    page.wait_for_url("**/vault")
     page.click('form[action="/sign-out"] button')
     fill_in(page, login)
     page.click("main form button:not([type])")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pds.ids import random_uuid
-from tests.support.authenticator import Authenticator
+from tests.support.authenticator import Authenticator, base64url
 from tests.support.stores import Store
 from tests.support.web_browser import WebBrowser
 from tests.support.world import PASSPHRASE
@@ -198,3 +198,61 @@ def test_an_address_of_numbers_offers_none_and_says_why_p_37(sqlite_store):
         assert browser.post(f"{PAGE}/begin", form).status == 409
         assert browser.post("/passkeys/challenge", form).status == 409
         browser.close()
+
+
+def add_to_open(browser, device):
+    """Add a passkey of a device with the PRF, as the page's script does."""
+    page = begun(browser)
+    options = options_in(page)
+    sent = {"attestation": device.register(options), "prf": device.prf(options)}
+    return browser.submit(page, "attestation", label="Telephone", **sent)
+
+
+def open_by(browser, device, form_of="/sign-in", output=None, **values):
+    """Send the form that needs a passkey alone, as the page's script does."""
+    options = ask(browser, "open")
+    sent = {"assertion": device.prove(options), "prf": output or device.prf(options)}
+    return browser.submit(browser.get(form_of), "prf", **sent, **values)
+
+
+def test_a_passkey_alone_signs_in_and_unlocks(hers, device, new_browser):
+    assert add_to_open(hers, device).location == PAGE
+    assert "It opens your vault, without the passphrase." in hers.get(PAGE).text
+    browser = new_browser()
+
+    assert open_by(browser, device, next="/connections").location == "/connections"
+    assert browser.get("/vault").status == 200
+    browser.lock()
+    assert open_by(browser, device, "/unlock").status == 303
+    assert browser.get("/vault").status == 200
+
+
+def test_what_does_not_open_says_so_and_what_to_do(aysel, hers, device, new_browser):
+    """The PRF output is treated as a passphrase is: no page shows it again."""
+    add_to_open(hers, device)
+    output = base64url(b"o" * 32)
+    nobodys = Authenticator(ISSUER, user=bytes(16))
+    forged = replace(device, key=nobodys.key)
+    answers = [
+        open_by(new_browser(), by, output=output)
+        for by in (device, nobodys, Authenticator(ISSUER), forged)
+    ]
+
+    assert [answer.status for answer in answers] == [422] * 4
+    assert "it does not open your vault" in answers[0].text
+    assert all("The passkey was not accepted." in answer.text for answer in answers[1:])
+    assert not any(output in answer.text for answer in answers)
+    hers.post("/sign-out", {"csrf": hers.token()})
+    assertion = device.prove(ask(hers, "confirm"))
+    assert sign_in(hers, aysel.login, assertion=assertion).status == 303
+
+
+def test_somebody_elses_passkey_does_not_unlock(world, hers, device, new_browser):
+    add_to_open(hers, Authenticator(ISSUER))
+    browser, other = new_browser(), world.person(random_uuid().hex)
+    browser.sign_in(other.login)
+    add_to_open(browser, device)
+    hers.lock()
+
+    assert open_by(hers, device, "/unlock").status == 422
+    assert hers.get("/vault").location.startswith("/unlock")

@@ -226,7 +226,11 @@ def test_an_unknown_name_is_throttled_as_a_known_one_is(accounts):
 def test_who_tries_many_names_from_one_address_is_slowed_and_nobody_else_is(clock, accounts, aysel):
     """SEC-S10, THR-12: nor does a full address fill the window of an owner."""
     few = replace(
-        accounts, settings=replace(accounts.settings, address_attempts_per_quarter_hour=3)
+        accounts,
+        attempts=replace(
+            accounts.attempts,
+            settings=replace(accounts.settings, address_attempts_per_quarter_hour=3),
+        ),
     )
     for name in ("nobody", "anybody", "Aysel"):
         with pytest.raises(WrongSecretError):
@@ -248,7 +252,11 @@ def test_who_tries_many_names_from_one_address_is_slowed_and_nobody_else_is(cloc
 def test_a_success_is_not_counted_by_address_and_does_not_empty_its_window(accounts):
     """THR-12: signing in to a vault of one's own buys no more guesses."""
     few = replace(
-        accounts, settings=replace(accounts.settings, address_attempts_per_quarter_hour=2)
+        accounts,
+        attempts=replace(
+            accounts.attempts,
+            settings=replace(accounts.settings, address_attempts_per_quarter_hour=2),
+        ),
     )
     for _ in range(3):
         assert few.enter("Aysel", PASSPHRASE, source="81.21.80.1")

@@ -435,6 +435,7 @@ BREAKS = [
     ("key-grant", copy(KeyWrap, grant_key_of("live", "vrk"), wrapped_id=other_text)),
     ("key-unlock", copy(KeyWrap, lambda _story: [KeyWrap.by_kind == "unlock"], by_id=other)),
     ("key-unlock", change(KeyWrap, lambda _story: [KeyWrap.by_kind == "unlock"], wrapped_kind="x")),
+    ("key-passkey", copy(KeyWrap, lambda _story: [KeyWrap.by_kind == "unlock"], by_kind="passkey")),
     (
         "request-receipt",
         remove(Receipt, lambda story: [Receipt.request_id == story.refused]),

@@ -10,6 +10,8 @@ from sqlalchemy import select, update
 
 from consent.models import Event
 from pds.app_codes import STEP_SECONDS, code_at
+from pds.crypto import prf
+from pds.crypto.prf import PrfOutput
 from pds.errors import (
     ConflictError,
     LimitExceededError,
@@ -19,7 +21,9 @@ from pds.errors import (
 )
 from pds.events import vault_stream
 from pds.ids import random_uuid
-from pds.models import Passkey, PasskeyChallenge
+from pds.models import KeyWrap, Passkey, PasskeyChallenge
+from pds.passkey_entrance import PasskeyOpensNothingError
+from pds.passkeys import Opening
 from pds.sweeping import sweep
 from pds.webauthn import CHALLENGE_BYTES, Answer, Purpose, RelyingParty
 from tests.support.authenticator import Authenticator, plain
@@ -77,6 +81,27 @@ def made(passkeys, person, device, label="Telephone", **wrong):
     options = passkeys.begin(person.vault_id, person.login, HERS)
     answer = Answer(device.register(options, **wrong), HERS)
     return passkeys.add(person.visitor.vault, answer, label)
+
+
+def made_to_open(passkeys, person, device, *, asked_twice=False, prover=None):
+    """Add a passkey of a device with the PRF, which some calculate only when asked once more."""
+    options = passkeys.begin(person.vault_id, person.login, HERS)
+    answer, visitor = Answer(device.register(options), HERS), person.visitor
+    proof = proved = None
+    if asked_twice:
+        proved = passkeys.ask(Purpose.OPEN, HERS, source=None)
+        proof = Answer((prover or device).prove(proved), HERS)
+    opening = Opening(visitor.open_vault.vrk, prf.parse(device.prf(proved or options)), proof)
+    return passkeys.add(visitor.vault, answer, "Telephone", opening)
+
+
+def opened(world, device, *, output=None, browser=HERS, vault_id=None, source=None, **wrong):
+    """Come in by a passkey alone, as the page does."""
+    passkeys = world.services.second_factors.passkeys
+    options = passkeys.ask(Purpose.OPEN, HERS, source=None)
+    answer = Answer(device.prove(options, **wrong), browser)
+    output = prf.parse(device.prf(options)) if output is None else output
+    return world.services.passkey_entrance.enter(answer, output, source=source, vault_id=vault_id)
 
 
 def proof(passkeys, device, purpose=Purpose.CONFIRM, browser=HERS, **wrong):
@@ -333,3 +358,160 @@ def test_browsers_make_passkeys_for_names_in_secure_contexts_p_37(issuer, party)
 
     assert (found and found.id) == party
     assert found is None or found.origin == issuer
+
+
+def wraps(world, person):
+    with world.services.uow.read() as session:
+        query = select(KeyWrap).where(
+            KeyWrap.vault_id == person.vault_id, KeyWrap.by_kind == "passkey"
+        )
+        return session.scalars(query).all()
+
+
+@pytest.mark.parametrize("asked_twice", [False, True])
+def test_a_passkey_with_prf_opens_the_vault_and_is_both_factors_tak_18(
+    world, passkeys, aysel, device, asked_twice
+):
+    """TAK-18: nothing to guess, and no passphrase needed."""
+    made_to_open(passkeys, aysel, device, asked_twice=asked_twice)
+    entrance = opened(world, device)
+
+    assert entrance.vrk == aysel.visitor.open_vault.vrk
+    assert entrance.ref == aysel.visitor.vault
+    assert [each.opens for each in passkeys.list_of(aysel.vault_id)] == [True]
+    assert opened(world, device, vault_id=aysel.vault_id).vrk == entrance.vrk
+
+
+def test_each_passkey_opens_by_a_key_of_its_own(world, passkeys, aysel, device):
+    other = Authenticator(ISSUER)
+    first, second = (made_to_open(passkeys, aysel, each) for each in (device, other))
+
+    assert opened(world, device).vrk == opened(world, other).vrk
+    assert {wrap.by_id for wrap in wraps(world, aysel)} == {first, second}
+    passkeys.remove(aysel.visitor.vault, first)
+    assert [wrap.by_id for wrap in wraps(world, aysel)] == [second]
+    with pytest.raises(WrongSecretError):
+        opened(world, device)
+    assert opened(world, other)
+
+
+def test_a_device_without_prf_confirms_only(world, passkeys, accounts, aysel, device):
+    made(passkeys, aysel, device)
+    unverified = Authenticator(ISSUER, verifies=False)
+    made_to_open(passkeys, aysel, unverified)
+
+    assert [each.opens for each in passkeys.list_of(aysel.vault_id)] == [False, False]
+    assert wraps(world, aysel) == []
+    with pytest.raises(PasskeyOpensNothingError):
+        opened(world, device)
+    assert accounts.enter(aysel.login, PASSPHRASE, proof(passkeys, unverified))
+
+
+def test_a_device_that_verifies_nobody_does_not_open_sec_s06(world, passkeys, aysel, device):
+    """Whoever finds it has one factor only."""
+    made_to_open(passkeys, aysel, device)
+    with pytest.raises(WrongSecretError) as refused:
+        opened(world, replace(device, verifies=False))
+    with pytest.raises(WrongSecretError):
+        made_to_open(
+            passkeys, aysel, Authenticator(ISSUER), asked_twice=True, prover=Authenticator(ISSUER)
+        )
+
+    assert refused.type is WrongSecretError
+    assert len(passkeys.list_of(aysel.vault_id)) == 1
+
+
+def test_a_wrong_output_opens_nothing_and_locks_nobody_out(world, passkeys, aysel, device):
+    made_to_open(passkeys, aysel, device)
+    for _ in range(11):
+        with pytest.raises(PasskeyOpensNothingError):
+            opened(world, device, output=PrfOutput(bytes(32)))
+
+    assert opened(world, device)
+    assert world.services.accounts.enter(aysel.login, PASSPHRASE, proof(passkeys, device))
+
+
+def test_nobody_opens_by_another_page_browser_party_or_passkey_sec_s06(
+    world, aysel, rashad, device
+):
+    passkeys, his = world.services.second_factors.passkeys, Authenticator(ISSUER)
+    made_to_open(passkeys, aysel, device)
+    made_to_open(passkeys, rashad, his)
+    for by, how in (
+        (device, {"origin": "https://evil.example"}),
+        (device, {"party_id": "evil.example"}),
+        (device, {"browser": OTHERS}),
+        (device, {"vault_id": rashad.vault_id}),
+        (device, {"user": None}),
+        (device, {"user": b"short"}),
+        (his, {"user": aysel.vault_id.bytes}),
+        (replace(device, key=his.key), {}),
+    ):
+        with pytest.raises(WrongSecretError) as refused:
+            opened(world, by, **how)
+        assert not isinstance(refused.value, PasskeyOpensNothingError)
+    with pytest.raises(WrongSecretError):
+        world.services.passkey_entrance.enter(proof(passkeys, device), None)
+
+    assert opened(world, device).ref.id == aysel.vault_id
+
+
+@pytest.mark.tampers
+def test_a_wrap_that_was_moved_or_altered_opens_nothing(world, passkeys, aysel, device):
+    other = Authenticator(ISSUER)
+    first, second = (made_to_open(passkeys, aysel, each) for each in (device, other))
+    blobs = {wrap.by_id: wrap.blob for wrap in wraps(world, aysel)}
+    for blob in (blobs[second], blobs[first][:-1] + bytes([blobs[first][-1] ^ 1])):
+        put = update(KeyWrap).where(KeyWrap.by_id == first).values(blob=blob)
+        world.services.uow.write(lambda session, put=put: session.execute(put))
+        with pytest.raises(PasskeyOpensNothingError):
+            opened(world, device)
+
+    assert opened(world, other)
+    assert world.services.accounts.enter(aysel.login, PASSPHRASE, proof(passkeys, device))
+
+
+def test_failed_attempts_fill_no_window_of_the_passphrase_sec_s10(world, aysel, device):
+    passkeys, accounts = world.services.second_factors.passkeys, world.services.accounts
+    made_to_open(passkeys, aysel, device)
+    stranger = replace(device, key=Authenticator(ISSUER).key)
+    for _ in range(accounts.settings.attempts_per_quarter_hour):
+        with pytest.raises(WrongSecretError):
+            opened(world, stranger, source="192.0.2.9")
+    with pytest.raises(LimitExceededError):
+        opened(world, stranger)
+
+    assert accounts.enter(aysel.login, PASSPHRASE, proof(passkeys, device))
+    with world.services.uow.read() as session:
+        failed = select(Event).where(
+            Event.stream == vault_stream(aysel.vault_id), Event.name == "vault.unlock_failed"
+        )
+        assert len(session.scalars(failed).all()) == accounts.settings.attempts_per_quarter_hour
+
+
+def test_a_new_passphrase_leaves_passkeys_and_the_recovery_code_ends_them(
+    world, accounts, aysel, device
+):
+    passkeys = world.services.second_factors.passkeys
+    made_to_open(passkeys, aysel, device)
+    entrance = opened(world, device)
+    code = accounts.change_passphrase(entrance, NEW_PASSPHRASE)
+    assert opened(world, device).vrk == entrance.vrk
+
+    accounts.recover(aysel.login, code, PASSPHRASE)
+    assert wraps(world, aysel) == []
+    with pytest.raises(WrongSecretError):
+        opened(world, device)
+
+
+def test_no_secret_shows_in_what_is_logged_sec_s54():
+    shown = repr(PrfOutput(b"s" * 32)) + repr(Opening(b"v" * 32, PrfOutput(b"s" * 32), None))
+    shown += repr(Answer("answer", b"browser"))
+
+    assert not any(secret in shown for secret in ("ssss", "vvvv", "answer'", "browser"))
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "A" * 44, "A" * 42 + "é", "=" * 43, "A" * 200])
+def test_what_is_no_output_is_none(text):
+    assert prf.parse(text) is None
+    assert prf.parse("A" * 43).secret == bytes(32)
