@@ -1,6 +1,7 @@
-"""Evidence as auditors take it: all streams up to the signed checkpoint, and who took it when.
+"""Evidence as it is taken: by auditors, all of it and logged; by a person, their own entries.
 
-Public parts only: no name, no value, no vault is in it (AUD-1).
+An auditor's has public parts only: no name, no value, no vault is in it (AUD-1). A person's proof
+opens their private parts too, with their own keys.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from consent import auditors, past
 from consent import obligations as owed
 from consent.formats.bundle import Hints
 from consent.formats.canonical import JSONValue
-from consent.log import evidence
+from consent.log import evidence, reader
+from consent.log.entries import EntryRef
 from consent.log.evidence import DEPLOYMENT, Stream
-from consent.models import Event, Obligation
+from consent.log.opening import Opener
+from consent.models import Event, Obligation, Receipt
 from consent.past import PastAgreement
 from consent.vocabulary import EventName
 from pds.clock import rfc3339
+from pds.errors import NotFoundError, VaultLockedError
+from pds.sessions import Visitor
 
 
 def export(services: Wiring, access: str) -> bytes | None:
@@ -118,6 +123,41 @@ def _past(each: PastAgreement) -> dict[str, JSONValue]:
         "permitted": reason is None,
         "reason": reason.value if reason else None,
     }
+
+
+def proof_for_owner(services: Wiring, visitor: Visitor, event_id: UUID) -> bytes:
+    """Return the proof of one entry of a person's own, with private parts, as `pds-bundle/1`.
+
+    Raises:
+        NotFoundError: they have no such entry, or it can be proved no more or not yet.
+        VaultLockedError: they are signed in, not unlocked.
+    """
+    if visitor.open_vault is None:
+        raise VaultLockedError
+    vault = visitor.vault
+    with services.uow.read() as session:
+        event = reader.of_vault(session, vault.bucket, vault.id, event_id)
+        bundle = evidence.build_bundle(
+            session,
+            [evidence.stream_up_to(vault.bucket, event.ref)],
+            hints=_hints(services),
+            open_private=Opener(visitor.open_vault),
+        )
+    if all(entry.event.pub.seq != event.ref.seq for entry in bundle.entries):
+        raise NotFoundError
+    return bundle.to_bytes()
+
+
+def proof_of_receipt(services: Wiring, visitor: Visitor, receipt: Receipt) -> str | None:
+    """Return the tlog-proof that stands beside a person's receipt; None while it waits.
+
+    Raises:
+        NotFoundError: nothing is signed yet, or the entry was erased.
+    """
+    reference = EntryRef(receipt.stream, receipt.stream_seq)
+    with services.uow.read() as session:
+        proof = reader.prove(session, visitor.vault.bucket, reference)
+    return None if proof is None else proof.to_text()
 
 
 def _hints(services: Wiring) -> Hints:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from api import evidence
 from api.web import guards, pages
 from api.wiring import wiring
 from consent import connections
@@ -35,7 +36,8 @@ class Entry:
     """An event as its owner sees it.
 
     `index` is its place in the signed log; None while it waits for the next signature, which takes
-    seconds. `details` is the private part, or None while the vault is locked.
+    seconds. `is_erased`: its public part is gone by retention, what remains in the log is noise.
+    `details` is the private part, or None while the vault is locked.
     """
 
     id: UUID
@@ -47,6 +49,7 @@ class Entry:
     outcome: str
     count: int
     index: int | None
+    is_erased: bool
     details: Mapping[str, object] | None
     has_details: bool
 
@@ -86,6 +89,16 @@ def show(visitor: Visitor) -> ResponseReturnValue:
     )
 
 
+@blueprint.get("/<uuid:event_id>/proof")
+@guards.unlocked
+def proof(visitor: Visitor, event_id: UUID) -> ResponseReturnValue:
+    """Give the proof of one entry, opened for its owner, as a bundle for `pds verify`."""
+    bundle = evidence.proof_for_owner(wiring(), visitor, event_id)
+    response = Response(bundle, mimetype="application/json")
+    response.headers["Content-Disposition"] = f'attachment; filename="proof-{event_id}.json"'
+    return response
+
+
 def of_grants(visitor: Visitor, grants: Sequence[GrantView], *, limit: int) -> list[Entry]:
     """Return the latest events of some grants, newest first (CUX-31)."""
     with wiring().uow.read() as session:
@@ -119,6 +132,7 @@ def _entry(
         outcome=public.outcome if public else "",
         count=public.count if public else 0,
         index=signed,
+        is_erased=event.opening is None,
         details=_details(visitor, event),
         has_details=event.sealed.box is not None,
     )

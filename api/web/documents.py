@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from api import evidence
 from api.web import guards, pages
 from api.web.connections import clusters_of
 from api.wiring import wiring
@@ -60,6 +61,10 @@ def receipt(visitor: Visitor, receipt_id: UUID) -> ResponseReturnValue:
         row = receipts.get(session, visitor.vault.bucket, visitor.vault.id, receipt_id)
     if request.args.get("format") == "json":
         return _json(row.document, f"receipt-{receipt_id}.json")
+    try:
+        is_proved = evidence.proof_of_receipt(wiring(), visitor, row) is not None
+    except NotFoundError:
+        is_proved = False
     document: Any = canonical.parse(row.document)
     record = document["dpv:hasRecordOfActivity"][0]
     process = record["dpv:hasProcess"][0]
@@ -70,6 +75,7 @@ def receipt(visitor: Visitor, receipt_id: UUID) -> ResponseReturnValue:
         record=record,
         process=process,
         row=row,
+        is_proved=is_proved,
         shared=clusters_of(names) if row.agreement_id else [],
         denied=clusters_of(record["denied_attributes"]),
         statuses=[
@@ -78,6 +84,21 @@ def receipt(visitor: Visitor, receipt_id: UUID) -> ResponseReturnValue:
         ],
         obligations=[(each, from_rfc3339(each["due_at"])) for each in record["obligations"]],
     )
+
+
+@blueprint.get("/receipts/<uuid:receipt_id>/proof")
+@guards.signed_in
+def receipt_proof(visitor: Visitor, receipt_id: UUID) -> ResponseReturnValue:
+    """Give the proof that a receipt's entry is in the log, a tlog-proof for `pds verify`."""
+    with wiring().uow.read() as session:
+        row = receipts.get(session, visitor.vault.bucket, visitor.vault.id, receipt_id)
+    proof = evidence.proof_of_receipt(wiring(), visitor, row)
+    if proof is None:
+        raise NotFoundError
+    response = Response(proof, content_type="text/plain; charset=utf-8")
+    filename = f"receipt-{receipt_id}.tlog-proof"
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
 
 
 def _record(row: Receipt) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from consent.formats.bundle import (
 from consent.formats.canonical import JSONValue, parse
 from consent.formats.merkle import consistency_proof
 from consent.formats.stream_page import StreamPage
-from consent.log.entries import DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM, grant_stream
+from consent.log.entries import DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM, EntryRef, grant_stream
 from consent.log.reader import LoggedEvent, SignedTree, signed_tree, stream_events
 from consent.models import AgreementVersion, Event, Grant, LogPending, Receipt
 from pds.errors import NotFoundError
@@ -44,10 +44,12 @@ OpenPrivate = Callable[[LoggedEvent], PrivateOpening | None]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream and the bucket it is kept in."""
+    """A stream, the bucket it is kept in, and what of it is meant: all, unless told otherwise."""
 
     bucket: int
     name: str
+    first: int = 1
+    last: int | None = None
 
 
 DEPLOYMENT = Stream(DEPLOYMENT_BUCKET, DEPLOYMENT_STREAM)
@@ -63,6 +65,16 @@ def streams_of_vault(session: Session, bucket: int, vault_id: UUID) -> list[Stre
     query = select(Grant.id).where(Grant.bucket == bucket, Grant.vault_id == vault_id)
     grants = [Stream(bucket, grant_stream(found)) for found in session.scalars(query)]
     return [Stream(bucket, vault_stream(vault_id)), *grants]
+
+
+def stream_up_to(bucket: int, reference: EntryRef) -> Stream:
+    """Return what proves one entry: of a grant all that led to it, else the entry alone.
+
+    A read shows that it was allowed only after the consent that came before it.
+    """
+    is_grants = _GRANT_STREAM.fullmatch(reference.stream) is not None
+    first = 1 if is_grants else reference.seq
+    return Stream(bucket, reference.stream, first, reference.seq)
 
 
 def streams_of_organisation(session: Session, organisation_id: UUID) -> list[Stream]:
@@ -121,7 +133,7 @@ def build_bundle(
     tree = signed_tree(session)
     size = tree.checkpoint.size
     ordered = sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
-    events = [event for stream in ordered for event in _signed(session, stream, size)]
+    events = [event for stream in ordered for event in _of(session, stream, size)]
     cited = {(event.ref.stream, event.ref.seq) for event in events}
     return assemble(
         origin=tree.checkpoint.origin,
@@ -167,6 +179,10 @@ def page_of_stream(
         entries=tuple(_entries(page, tree, None)),
         has_more=len(events) > len(page),
     )
+
+
+def _of(session: Session, stream: Stream, size: int) -> Iterator[LoggedEvent]:
+    return _signed(session, stream, size, first=stream.first, last=stream.last)
 
 
 def _signed(

@@ -123,6 +123,21 @@ def find(session: Session, bucket: int, reference: EntryRef) -> LoggedEvent:
     return _event(row)
 
 
+def of_vault(session: Session, bucket: int, vault_id: UUID, event_id: UUID) -> LoggedEvent:
+    """Return one event of a vault or its grants by its id.
+
+    Raises:
+        NotFoundError: there is none, or it is another vault's.
+    """
+    query = _events().where(
+        Event.bucket == bucket, Event.id == event_id, Event.vault_id == vault_id
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError
+    return _event(row)
+
+
 def prove(session: Session, bucket: int, reference: EntryRef) -> Proof | None:
     """Return the proof that an entry is in the signed tree, with its opening as `extra`.
 

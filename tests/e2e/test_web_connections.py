@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from api.worker import Worker
 from consent import connections
 from consent.formats import receipt as receipts
+from consent.formats.encoding import b64u
+from consent.verifier import cli as verifier
 from consent.vocabulary import AgreementState
 from pds.errors import NotFoundError
 from pds.ids import random_uuid
@@ -400,6 +404,89 @@ def test_activity_lists_what_happened_newest_first(hers):
     assert page.index("The organisation connected") < page.index("You allowed a request")
     assert page.index("You allowed a request") < page.index("The vault was created")
     assert "opened for you" in page
+
+
+def sign(world):
+    worker = Worker(world.services)
+    worker.turn()
+    worker.stop()
+
+
+@dataclass
+class Stranger:
+    """Someone who takes files from a browser and verifies them with keys of their own (P-34)."""
+
+    folder: Path
+    keys: list[str]
+
+    def take(self, browser, path, name):
+        answer = browser.get(path)
+        assert answer.response.headers["Content-Disposition"].startswith("attachment")
+        (self.folder / name).write_bytes(answer.response.content)
+        return str(self.folder / name)
+
+    def verifies(self, *words):
+        return verifier.main([*words, *self.keys]) == 0
+
+
+@pytest.fixture
+def stranger(world, tmp_path):
+    issuer = world.services.receipts
+    public = b64u(issuer.key.public_key().public_bytes_raw())
+    jwk = {"kty": "OKP", "crv": "Ed25519", "kid": issuer.kid, "x": public}
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [jwk]}))
+    (tmp_path / "vkeys").write_text(world.services.log_signer.verifier.to_text())
+    keys = ["--vkey", str(tmp_path / "vkeys"), "--receipt-key", str(tmp_path / "keys.json")]
+    return Stranger(tmp_path, keys)
+
+
+def test_each_entry_can_be_proved_with_what_only_its_owner_opens(
+    world, hers, shared, stranger, new_browser
+):
+    """LOG-25, P-32: the waiting, the proof, the private part in it, and whose it is."""
+    assert shared.get("/v1/records").status_code == 200
+    waiting = hers.get("/activity").text
+    assert "Waiting for the log" in waiting
+    assert "Download proof" not in waiting
+    sign(world)
+    page = hers.get("/activity").text
+    assert "What a proof proves" in page
+    for words in ("The organisation read", "You allowed a request", "The vault was created"):
+        (entry,) = [each for each in page.split('<li class="entry">')[1:] if words in each]
+        path = re.search(r'href="(/activity/[0-9a-f-]{36}/proof)"', entry)[1]
+        file = stranger.take(hers, path, "proof.json")
+        assert stranger.verifies(file), words
+        last = json.loads(Path(file).read_text())["entries"][-1]
+        assert last["private"] is not None or "vault" in words
+
+    mallory = stranger_to(world, new_browser)
+    assert mallory.get(path).status == 404
+    hers.lock()
+    assert hers.get(path).status == 303  # to unlock: the private parts are for their owner
+
+
+def test_a_receipt_has_a_proof_beside_it_once_its_entry_is_signed(
+    world, hers, shared, stranger, new_browser
+):
+    """P-31: the receipt never changes; its proof is a file of its own."""
+    path = receipt_paths(hers, f"/connections/{shared.agreement_id}")[0]
+    assert "The proof comes with" in hers.get(path).text
+    assert hers.get(f"{path}/proof").status == 404
+    sign(world)
+    assert f"{path}/proof" in hers.get(path).text
+    receipt = stranger.take(hers, f"{path}?format=json", "receipt.json")
+    proof = stranger.take(hers, f"{path}/proof", "receipt.tlog-proof")
+
+    assert stranger.verifies(receipt, "--proof", proof)
+    assert stranger_to(world, new_browser).get(f"{path}/proof").status == 404
+
+
+def stranger_to(world, new_browser):
+    """Return the browser of somebody else."""
+    world.person("mallory")
+    mallory = new_browser()
+    mallory.sign_in("mallory")
+    return mallory
 
 
 @pytest.mark.usefixtures("shared")
