@@ -41,6 +41,7 @@ from pds.errors import VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
 from pds.instance import InstanceKeys
+from pds.limited_sign_ins import LimitedSignInService
 from pds.notice_addresses import NoticeAddressService
 from pds.passkey_entrance import PasskeyEntrance
 from pds.passkeys import PasskeyService
@@ -69,6 +70,7 @@ class Wiring:
     passkey_entrance: PasskeyEntrance
     second_factors: SecondFactors
     sessions: SessionService
+    limited_sign_ins: LimitedSignInService
     notice_addresses: NoticeAddressService
     invitations: InvitationService
     agreements: AgreementService
@@ -136,7 +138,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     slots = threading.Semaphore(settings.vault.argon2_slots)
     store: Store = uow
     acts = ActService(keys, log, receipts)
-    endings = EndingService(store, ids, clock, acts)
+    endings = EndingService(store, ids, clock, acts, sink)
     tokens = TokenService(store, settings, keys, ids, clock, log)
     amendments = AmendmentService(store, clock, acts, tokens.follow_terms)
     conclusions = ConclusionService(ids, log, receipts, endings)
@@ -170,6 +172,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         passkey_entrance=PasskeyEntrance(store, keys, ids, passkeys, attempts),
         second_factors=second_factors,
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
+        limited_sign_ins=LimitedSignInService(store, keys, ids, clock, sink),
         notice_addresses=NoticeAddressService(store, keys, ids, clock, sink),
         invitations=invitations,
         agreements=agreements,

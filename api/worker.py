@@ -3,6 +3,7 @@
     place what was logged into the tree, sign it            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
     send letters that are due (`api.letters.postman`)       every 5 s
+    answer who asked for a limited sign-in                  every 5 s
     tell people of ends ahead, and of who reads again       every 10 min
     end agreements whose time has come                      every 10 s
     end agreements of suspended organisations               every 10 s
@@ -36,7 +37,7 @@ from consent import correspondence, freezing, idempotency, obligations, organisa
 from consent.invitations import links
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
-from pds import letters
+from pds import letters, limited_sign_ins
 from pds import sweeping as vault_sweeping
 from pds.ids import random_uuid
 
@@ -89,6 +90,7 @@ class Worker:
             _Task("log", interval, self._integrate),
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
+            _Task("limited", LETTERS_SECONDS, self._answer_asks),
             _Task("letters", LETTERS_SECONDS, self._send_letters),
             _Task("correspondence", CORRESPONDENCE_SECONDS, self._tell_people),
             _Task("expiry", EXPIRY_SECONDS, self._expire),
@@ -199,6 +201,14 @@ class Worker:
         self._courier.take(lambda job: self._under_lease(epoch, job))
         return False
 
+    def _answer_asks(self, epoch: int) -> bool:
+        wiring = self._wiring
+
+        def job(session: Session) -> int:
+            return wiring.limited_sign_ins.answer_asks(session, now=wiring.clock.now())
+
+        return self._under_lease(epoch, job) > 0
+
     def _send_letters(self, epoch: int) -> bool:
         self._postman.take(lambda job: self._under_lease(epoch, job))
         return False
@@ -276,6 +286,7 @@ def sweep(wiring: Wiring) -> None:
                 idempotency.sweep,
                 links.sweep,
                 letters.sweep,
+                limited_sign_ins.sweep,
             )
         )
 

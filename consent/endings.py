@@ -42,9 +42,10 @@ from consent.vocabulary import (
     Standing,
     TerminationReason,
 )
+from pds import vaults
 from pds.clock import Clock, rfc3339
 from pds.errors import NotFoundError, PDSError
-from pds.events import VaultRef
+from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import IdFactory
 from pds.keys import mark_rotation_due
 from pds.store import Store
@@ -65,12 +66,20 @@ class EndingService:
     ids: IdFactory
     clock: Clock
     acts: ActService
+    sink: EventSink
 
-    def withdraw(self, vault: VaultRef, agreement_id: UUID, *, request_deletion: bool) -> None:
+    def withdraw(
+        self,
+        vault: VaultRef,
+        agreement_id: UUID,
+        *,
+        request_deletion: bool,
+        is_limited: bool = False,
+    ) -> None:
         """Stop sharing (GDPR Art. 7(3)); repeating it changes nothing.
 
         Effective with this method's return: no read is acknowledged after it (P-7). Needs no
-        vault key.
+        vault key. By a limited sign-in it is also logged as such (P-16).
 
         Raises:
             NotFoundError: the vault has no such agreement.
@@ -86,10 +95,17 @@ class EndingService:
         )
 
         def job(session: Session) -> None:
+            if is_limited:
+                # Before the agreement: its row is locked to number the vault's event (P-4).
+                vaults.lock(session, vault)
             agreement = lock_agreement(session, vault.bucket, agreement_id)
             if agreement is None or agreement.vault_id != vault.id:
                 raise NotFoundError
-            self._end(session, agreement, deed, asked_by_person=request_deletion)
+            ended = self._end(session, agreement, deed, asked_by_person=request_deletion)
+            if ended and is_limited:
+                private = {"agreement": str(agreement_id)}
+                event = VaultEvent(EventName.LIMITED_STOPPED, deed.at, private=private)
+                self.sink.append(session, vault, event)
 
         self.store.write(job)
 

@@ -301,6 +301,7 @@ class EventName(StrEnum):
     STOP_ANSWERED = "obligation.stop_answered"
     NOTIFY_ANSWERED = "obligation.notify_answered"
     KEYS_ROTATED = "vault.keys_rotated"
+    LIMITED_STOPPED = "vault.limited_stopped"
     ORGANISATION_CREATED = "organisation.created"
     ORGANISATION_SUSPENDED = "organisation.suspended"
     ORGANISATION_REMOVED = "organisation.removed"

@@ -106,7 +106,7 @@ class AccountService:
         ]
         if issues:
             raise ValidationFailedError(issues)
-        tag = self._login_tag(login)
+        tag = login_tag(self.keys.login_tag, login)
         bucket = new_bucket()
         vault_id = VaultId(self.ids.new(bucket))
         vault = VaultKeys(self.keys.deployment, bucket, vault_id)
@@ -328,7 +328,7 @@ class AccountService:
 
     def _find(self, login: str) -> Account | None:
         with self.store.read() as session:
-            name = session.get(LoginName, self._login_tag(login))
+            name = session.get(LoginName, login_tag(self.keys.login_tag, login))
             return session.get(Account, (name.bucket, name.vault_id)) if name else None
 
     def _stretch(
@@ -362,9 +362,6 @@ class AccountService:
         return Argon2Parameters(
             self.settings.argon2_memory_kib, self.settings.argon2_passes, self.settings.argon2_lanes
         )
-
-    def _login_tag(self, login: str) -> bytes:
-        return hmac.digest(self.keys.login_tag, _folded(login), "sha256")
 
     def _count_attempt(self, login: str, source: str | None = None) -> None:
         self.attempts.count(_SIGN_IN, _folded(login), source)
@@ -435,6 +432,11 @@ class _NewKeys:
                 for name, public in self.collection_public_keys.items()
             ],
         )
+
+
+def login_tag(key: bytes, login: str) -> bytes:
+    """Return what stands for a login name in tables: a keyed hash of its folded form (P-19)."""
+    return hmac.digest(key, _folded(login), "sha256")
 
 
 def _take_name(session: Session, tag: bytes, bucket: int, vault_id: UUID) -> bool:

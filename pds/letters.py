@@ -48,6 +48,8 @@ class LetterKind(StrEnum):
     PASSKEY_REFUSED = "passkey-refused"
     ADDRESS = "address"
     CONFIRM = "confirm"
+    LIMITED_LINK = "limited-link"
+    LIMITED_OPENED = "limited-opened"
 
 
 SECURITY = frozenset(
@@ -63,6 +65,8 @@ SECURITY = frozenset(
         LetterKind.PASSKEY_REFUSED,
         LetterKind.ADDRESS,
         LetterKind.CONFIRM,
+        LetterKind.LIMITED_LINK,
+        LetterKind.LIMITED_OPENED,
     }
 )
 CHOICES = tuple(kind for kind in LetterKind if kind not in SECURITY)
@@ -132,7 +136,8 @@ def any_due(session: Session, *, now: datetime) -> bool:
 def claim(session: Session, *, now: datetime) -> list[Waiting]:
     """Take letters that are due; until `CLAIMED_FOR` has passed nobody else does.
 
-    Whoever had `MOST_AN_HOUR` letters in the last hour gets the rest an hour later.
+    Whoever had `MOST_AN_HOUR` letters in the last hour gets the rest an hour later; but for links,
+    which would be too old by then and have a limit of their own.
     """
     query = (
         select(Letter)
@@ -146,7 +151,8 @@ def claim(session: Session, *, now: datetime) -> list[Waiting]:
     claimed = []
     for letter in found:
         had[letter.vault_id] = had.get(letter.vault_id, 0) + 1
-        if had[letter.vault_id] > MOST_AN_HOUR:
+        is_link = letter.kind == LetterKind.LIMITED_LINK.value
+        if had[letter.vault_id] > MOST_AN_HOUR and not is_link:
             letter.due_at = now + timedelta(hours=1)
             continue
         letter.due_at = now + CLAIMED_FOR

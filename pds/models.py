@@ -260,6 +260,43 @@ class Unlock(Base):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)  # that limit
 
 
+class LimitedAsk(Base):
+    """A name for which a link was asked, until the worker has looked whose it is (P-16)."""
+
+    __tablename__ = "limited_asks"
+    __table_args__ = (Index(None, "asked_at"),)
+    tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)  # as in `login_names`
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class LimitedLink(Base):
+    """A link that was sent to whoever lost the passphrase; deleted as it is used (P-16)."""
+
+    __tablename__ = "limited_links"
+    __table_args__ = (Index(None, "bucket", "vault_id"), Index(None, "expires_at"))
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class LimitedSignIn(Base):
+    """A browser in which such a link was used. It wraps nothing (P-16).
+
+    Kept when it has ended, until the owner has signed in and was told.
+    """
+
+    __tablename__ = "limited_sign_ins"
+    __table_args__ = (Index(None, "bucket", "vault_id"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    selector: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Throttle(Base):
     """A counter of attempts in a window, for what security rests on (P-39)."""
 

@@ -23,7 +23,8 @@ from api.wiring import Wiring
 from consent import correspondence, organisations
 from pds import letters
 from pds.errors import DecryptionError, PDSError
-from pds.letters import Waiting
+from pds.letters import LetterKind, Waiting
+from pds.limited_sign_ins import LINK_LASTS
 
 _logger = logging.getLogger(__name__)
 
@@ -88,6 +89,9 @@ class Postman:
         if to is None or not self._holds(letter):
             return None
         address, locale, code = to
+        if letter.kind is LetterKind.LIMITED_LINK:
+            # Here and not in the outbox, which holds no secret (P-16).
+            code = self._wiring.limited_sign_ins.make_link(letter.vault_id).text()
         server = self._wiring.settings.server
         return wording.write(
             letter,
@@ -107,5 +111,7 @@ class Postman:
         return found.name_az if locale == "az" else found.name_en
 
     def _holds(self, letter: Waiting) -> bool:
+        if letter.kind is LetterKind.LIMITED_LINK:
+            return self._wiring.clock.now() < letter.created_at + LINK_LASTS
         with self._wiring.uow.read() as session:
             return correspondence.is_still_so(session, letter)

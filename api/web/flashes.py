@@ -6,6 +6,8 @@ nothing.
 
 from __future__ import annotations
 
+from flask import g
+
 from api.web import cookies, words
 from consent.custody import Housekeeping
 
@@ -13,9 +15,11 @@ _SEPARATOR = "."
 
 
 def put(*codes: str) -> None:
-    """Have notes shown on the next page."""
-    if codes:
-        cookies.put("n", _SEPARATOR.join(codes))
+    """Have notes shown on the next page, after those that this request had put already."""
+    waiting: list[str] = g.setdefault("notes", [])
+    waiting += codes
+    if waiting:
+        cookies.put("n", _SEPARATOR.join(waiting))
 
 
 def of_housekeeping(done: Housekeeping) -> list[str]:

@@ -200,6 +200,26 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _l("Confirm"),
         "/settings/letters/confirm?code=%(code)s",
     ),
+    LetterKind.LIMITED_LINK: _Words(
+        _l("Your link for stopping to share"),
+        _l(
+            "Somebody gave the name of your vault and said that the passphrase is lost. With this"
+            " link you see with whom you share, and can stop it. It works once, for 15 minutes, and"
+            " shows no data. If it was not you, do nothing: nobody else was sent the link."
+        ),
+        _l("Go on without the passphrase"),
+        "/limited/link/%(code)s",
+    ),
+    LetterKind.LIMITED_OPENED: _Words(
+        _l("Your link was used"),
+        _l(
+            "The link that came by letter was used. For 15 minutes, sharing can be stopped with it;"
+            " your data cannot be seen. If it was not you, somebody reads your mail: sign in and"
+            " give another address for letters."
+        ),
+        _SETTINGS,
+        "/settings/letters",
+    ),
 }
 
 
@@ -222,7 +242,7 @@ def write(
         locale: `az` or `en`.
         issuer: public base URL of the server, which links begin with.
         organisation: name, in the letter's language; empty for what is about none.
-        code: to confirm an address with.
+        code: that the link carries: to confirm an address, or to sign in with limits.
     """
     translate = _translations(locale).gettext
     day = _day(letter.about.get("day", ""), locale)

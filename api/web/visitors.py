@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import g, request
 
-from api.web import cookies, devices
+from api.web import cookies, devices, flashes
 from api.wiring import wiring
 from consent.custody import Housekeeping
 from pds.accounts import Entrance
@@ -36,6 +36,10 @@ def start(entrance: Entrance) -> Housekeeping:
     )
     kept = [mark, *(one for one in marks if one != mark)][:_MOST_MARKS]
     cookies.put("d", ".".join(kept).rstrip("."), max_age_seconds=cookies.A_YEAR)
+    # Nobody who signs in needs one; and whoever used one may have been somebody else (P-16).
+    cookies.drop("r")
+    if services.limited_sign_ins.end_all(entrance.ref):
+        flashes.put("limited-used")
     cookies.put("s", signed.text(), max_age_seconds=services.settings.vault.sign_in_seconds)
     return _open(signed, opened)
 

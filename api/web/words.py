@@ -41,6 +41,11 @@ class Note:
     text: LazyString
     tone: str = "good"
 
+    @property
+    def icon(self) -> str:
+        """The icon of the tone: never colour alone (CUX-30)."""
+        return {"info": "info", "warning": "triangle-alert"}.get(self.tone, "circle-check")
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -75,6 +80,14 @@ NOTES: Mapping[str, Note] = {
     "passkey-renamed": Note(_l("Your passkey has a new name.")),
     "passkey-removed": Note(
         _l("The passkey is removed. Your other devices are signed out."), "info"
+    ),
+    "limited-ended": Note(_l("The page is closed. The link that led there is used up."), "info"),
+    "limited-used": Note(
+        _l(
+            "A link for a lost passphrase was used since you last signed in. What was done with it"
+            " stands under “Activity”. If it was not you, give another address for letters."
+        ),
+        "warning",
     ),
     "session-ended": Note(_l("That device is signed out.")),
     "others-ended": Note(_l("All your other devices are signed out.")),
@@ -182,6 +195,9 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.passkey_added": _l("A passkey was added"),
     "vault.passkey_removed": _l("A passkey was removed"),
     "vault.passkey_refused": _l("A passkey was refused: there may be a copy of it"),
+    "vault.limited_asked": _l("A link for stopping to share without the passphrase was asked for"),
+    "vault.limited_opened": _l("A link for stopping to share without the passphrase was used"),
+    EventName.LIMITED_STOPPED: _l("Sharing was stopped by that link, without the passphrase"),
     "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),

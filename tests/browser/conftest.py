@@ -57,6 +57,11 @@ class Served:
         """Return an invitation that nobody has opened."""
         return self.market.invite(self.template, "K-20431-0017")
 
+    def limited_link(self):
+        """Return a link as a letter to whoever lost the passphrase brings it."""
+        made = self.world.services.limited_sign_ins.make_link(self.aysel.vault_id)
+        return f"/limited/link/{made.text()}"
+
     def ask(self, template=None, **members):
         """Return a link as an organisation sends it."""
         details = self.market.details(template or self.template, **members)

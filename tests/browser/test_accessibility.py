@@ -39,6 +39,9 @@ PUBLIC = [
     "/sign-up",
     "/sign-in",
     "/recover",
+    "/lost-passphrase",
+    "/lost-passphrase/asked",
+    "/limited/link/nothing",
     "/help",
     "/organisation",
     "/auditor",
@@ -116,6 +119,10 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
     )
     problems = []
     for path in (*PUBLIC, served.invite()["url"]):
+        look(page, problems, path)
+    look(page, problems, served.limited_link())
+    page.click("main form[method=post] button")
+    for path in ("/limited", f"/limited/{served.agreement}/stop", "/limited/stop-all"):
         look(page, problems, path)
     sign_in(page)
     if page.locator("html").get_attribute("lang") != language:

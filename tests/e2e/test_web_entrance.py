@@ -233,7 +233,8 @@ def test_a_sign_in_page_inside_a_redirect_offers_no_recovery(browser):
     """CUX-20"""
     within = browser.get("/sign-in?next=/oauth/authorize%3Fclient_id%3Da%26request_uri%3Db")
 
-    assert "/recover" in browser.get("/sign-in").text
+    assert "/lost-passphrase" in browser.get("/sign-in").text
+    assert "/lost-passphrase" not in within.text
     assert "/recover" not in within.text
 
 

@@ -12,6 +12,9 @@ PUBLIC = {
     "web.entrance.sign_up_form",
     "web.entrance.sign_in_form",
     "web.entrance.recover_form",
+    "web.limited.lost",
+    "web.limited.asked",
+    "web.limited.link",  # whoever holds the link; another leads nowhere
     "web.documents.notice",
     "web.help.show",
     "web.help.organisation",
@@ -22,6 +25,8 @@ PUBLIC = {
     "web.invitations.show",  # whoever holds the link; another leads nowhere
     "web.authorize.show",  # sends to the sign-in page itself, once the request is found valid
 }
+# For whoever used a link of a letter: a sign-in does not open them (P-16).
+LIMITED = {"web.limited.show", "web.limited.stop_form", "web.limited.stop_all_form"}
 
 
 def routes(world, method):
@@ -43,6 +48,8 @@ def test_every_page_that_is_not_public_asks_for_a_sign_in(world, browser):
         answer = browser.get(path)
         if endpoint in PUBLIC:
             assert answer.status in {200, 400, 404}, path
+        elif endpoint in LIMITED:
+            assert (answer.status, answer.location) == (303, "/lost-passphrase"), path
         else:
             assert answer.status == 303, path
             assert answer.location.startswith("/sign-in?next=%2F"), path

@@ -101,8 +101,8 @@ def test_whoever_has_no_vault_yet_makes_one_and_comes_back(browser, path):
 
 def test_no_way_to_recover_stands_on_the_sign_in_page_that_a_link_led_to(browser, path):
     """CUX-20: that is what phishing looks like."""
-    assert "/recover" in browser.get("/sign-in").text
-    assert "/recover" not in browser.get(f"/sign-in?next={path}").text
+    assert "/lost-passphrase" in browser.get("/sign-in").text
+    assert "/lost-passphrase" not in browser.get(f"/sign-in?next={path}").text
 
 
 def test_a_locked_vault_is_unlocked_first(hers, path):

@@ -15,7 +15,7 @@ from pds.ids import random_uuid
 from tests.support.vectors import load
 
 unhurried = settings(deadline=None)
-KINDS = ("at", "rt", "ac", "s", "u", "iv", "ir")
+KINDS = ("at", "rt", "ac", "s", "u", "iv", "ir", "ll", "ls")
 VECTORS = load("tokens")["tokens"]
 secrets = st.builds(
     TokenSecret,

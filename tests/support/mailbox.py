@@ -32,6 +32,10 @@ class Mailbox:
         """Return the code of the last letter that asks to confirm an address."""
         return re.search(r"\?code=(\w+)", self.last_text())[1]
 
+    def link(self):
+        """Return the path of the last link that signs in with limits."""
+        return re.search(r"(/limited/link/\S+)", self.last_text())[1]
+
 
 def send_letters(services, mailbox):
     """Send every letter that is due."""
@@ -40,6 +44,14 @@ def send_letters(services, mailbox):
         postman.wait()
     postman.stop()
     return mailbox
+
+
+def limited_link(services, login, mailbox):
+    """Ask for a link as whoever lost the passphrase does; returns its path, from the letter."""
+    limited = services.limited_sign_ins
+    limited.ask(login, source=None)
+    services.uow.write(lambda session: limited.answer_asks(session, now=services.clock.now()))
+    return send_letters(services, mailbox).link()
 
 
 def confirmed(services, person, mailbox, address="aysel@example.com"):

@@ -81,10 +81,10 @@ def test_an_organisations_name_adds_no_header_and_no_markup(kind):
     assert "<script>" not in parts(message)["text/html"]
 
 
-def test_only_the_letter_that_asks_for_it_holds_the_code():
+def test_only_the_letters_that_bring_it_hold_the_code():
     with_code = {kind for kind in LetterKind if "ABCD" in letter(kind).as_string()}
 
-    assert with_code == {LetterKind.CONFIRM}
+    assert with_code == {LetterKind.CONFIRM, LetterKind.LIMITED_LINK}
 
 
 def test_no_machine_answers_a_letter():
