@@ -26,7 +26,7 @@ from api.doctor import examine
 from api.ending_commands import agreement, reinstate, remove, suspend
 from api.freezing_commands import freeze, thaw
 from api.keys import new_jwk, publish_template
-from api.oauth import clients
+from api.oauth import clients, names
 from api.registration_commands import registration_token
 from api.vault_checking import verify_rows
 from api.wiring import wire
@@ -149,6 +149,11 @@ def organisation() -> None:
 @click.option("--initiate-login-uri", help="Where people whom it invited are sent.")
 @click.option("--jwks", type=click.Path(exists=True, path_type=Path), help="Its public keys.")
 @click.option(
+    "--allow-look-alike",
+    is_flag=True,
+    help="Although a name looks like somebody else's, or mixes scripts; the log says so.",
+)
+@click.option(
     "--new-key",
     type=click.Path(path_type=Path),
     help="Or make an Ed25519 key and write the private JWK here (mode 0600).",
@@ -163,6 +168,13 @@ def create_organisation(
     services = services_of(folder)
     keys = _Keys.of(jwks, new_key)
     now = services.clock.now()
+    given = {named[each] for each in ("name_az", "name_en", "client_name")}
+    with services.uow.read() as session:
+        fault = names.fault(session, given, of=None)
+    if fault is not None and not named["allow_look_alike"]:
+        raise click.ClickException(
+            f"a name {fault} (THR-2). If it is its own all the same: --allow-look-alike"
+        )
 
     def job(session: Session) -> dict[str, str]:
         organisation_id = organisations.create(
@@ -184,7 +196,10 @@ def create_organisation(
             loopback=services.settings.server.insecure_loopback,
             now=now,
         )
-        services.log.append_deployment(session, EventName.ORGANISATION_CREATED, at=now)
+        outcome = "look-alike-allowed" if fault is not None else "ok"
+        services.log.append_deployment(
+            session, EventName.ORGANISATION_CREATED, at=now, outcome=outcome
+        )
         return {"organisation": str(organisation_id), "client_id": str(client_id)}
 
     made = services.uow.write(job)

@@ -93,12 +93,13 @@ def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClie
             grant_types=frozenset({"client_credentials"}),
             handle=handle,
         )
+    granted, scopes = client.grant_types, client.scopes
     return ConfidentialClient(
         client_id=client_id,
         jwks=jwks,
         redirect_uris=tuple(client.redirect_uris),
-        scopes=frozenset(SCOPES),
-        grant_types=GRANT_TYPES,
+        scopes=frozenset(SCOPES if scopes is None else scopes),
+        grant_types=GRANT_TYPES if granted is None else frozenset(granted),
         authorization_details_types=frozenset({DETAILS_TYPE}),
         handle=handle,
     )
@@ -139,6 +140,8 @@ def create(
     names: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
     jwks_uri: str | None = None,
+    grant_types: Sequence[str] | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> UUID:
     """Register a client; returns its id, which the server chooses (BCP-B12).
 
@@ -154,6 +157,8 @@ def create(
         names: by language, where it has some.
         about: what else it registered of itself.
         jwks_uri: where the keys were fetched just now; None: they were registered.
+        grant_types: of those that there are; None: all.
+        scopes: likewise.
 
     Raises:
         ValidationFailedError: a URI or key cannot be registered.
@@ -186,6 +191,8 @@ def create(
             jwks=dict(jwks),
             jwks_uri=jwks_uri,
             jwks_fetched_at=now if jwks_uri is not None else None,
+            grant_types=list(grant_types) if grant_types is not None else None,
+            scopes=list(scopes) if scopes is not None else None,
             created_at=now,
         )
     )

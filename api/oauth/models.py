@@ -24,6 +24,9 @@ class Client(Base):
     # client_uri, policy_uri, software_id, software_version, as registered; null: by the operator
     about: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    # As it registered them; null: all that there are
+    grant_types: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     # Where invitations lead (OpenID Connect Core section 4); null: the client cannot invite.
     initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
     jwks: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSON)  # public keys only
@@ -59,7 +62,7 @@ class PushedRequest(Base):
     """An authorization request pushed by its client (RFC 9126); spent at authorization (DEC-5)."""
 
     __tablename__ = "pushed_requests"
-    __table_args__ = (Index(None, "expires_at"),)
+    __table_args__ = (Index(None, "expires_at"), Index(None, "client_id", "expires_at"))
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     verifier: Mapped[bytes] = mapped_column(LargeBinary(32))  # of the request_uri's secret half
     client_id: Mapped[UUID] = mapped_column(Uuid)

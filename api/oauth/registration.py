@@ -12,22 +12,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from api.oauth import clients
+from api.oauth import clients, names
 from api.oauth.ext.registration_rfc7591 import (
     ClientMetadata,
     InvalidClientMetadataError,
     InvalidInitialAccessTokenError,
 )
-from api.oauth.look_alikes import is_of_mixed_scripts, look_alike
-from api.oauth.models import Client, RegistrationToken
+from api.oauth.models import RegistrationToken
 from api.oauth.remote_keys import RemoteKeys
 from api.outgoing.fetching import FetchError
 from consent import organisations
 from consent.log.entries import EventLog
-from consent.models import Organisation
 from consent.vocabulary import EventName
 from pds.clock import Clock
 from pds.crypto.secrets import TokenSecret, mint, parse
@@ -115,6 +113,8 @@ class RegistrationService:
                 initiate_login_uri=metadata.initiate_login_uri,
                 names=metadata.names,
                 about=metadata.about,
+                grant_types=metadata.grant_types,
+                scopes=metadata.scopes,
             )
             self.log.append_deployment(session, EventName.CLIENT_REGISTERED, at=now)
             return client_id
@@ -149,27 +149,8 @@ class RegistrationService:
         if spent is None or not organisations.is_served(held):
             raise InvalidInitialAccessTokenError
 
-    def _check_names(self, organisation_id: UUID, names: set[str]) -> None:
-        """Refuse names of mixed scripts, and any that looks like one of another organisation's.
-
-        Before the write job: how many there are is not bounded. Of two that come at one moment
-        under one name both get through; each has the operator's token.
-        """
-        if any(is_of_mixed_scripts(name) for name in names):
-            raise InvalidClientMetadataError("client_name mixes scripts")
+    def _check_names(self, organisation_id: UUID, given: set[str]) -> None:
         with self.store.read() as session:
-            clients_of_others = session.execute(
-                select(Client.name, Client.name_az, Client.name_en).where(
-                    Client.organisation_id != organisation_id
-                )
-            )
-            others = {name for row in clients_of_others for name in row if name}
-            named = session.execute(
-                select(Organisation.name_az, Organisation.name_en).where(
-                    Organisation.id != organisation_id
-                )
-            )
-            others |= {name for row in named for name in row}
-        if any(look_alike(name, others) for name in names):
-            # Whose is not told: who is served here is not everybody's to know.
-            raise InvalidClientMetadataError("client_name looks like another's")
+            fault = names.fault(session, given, of=organisation_id)
+        if fault is not None:
+            raise InvalidClientMetadataError(f"client_name {fault}")

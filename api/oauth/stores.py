@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import UnauthorizedClientError
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from api.oauth import clients
-from api.oauth.ext.par_rfc9126 import REQUEST_URI_PREFIX
+from api.oauth.ext.par_rfc9126 import REQUEST_URI_PREFIX, TooManyRequestsError
 from api.oauth.ext.par_rfc9126 import PushedRequest as Pushed
 from api.oauth.models import PushedRequest, Replay
 from consent import organisations
@@ -25,6 +25,8 @@ from pds.errors import ConflictError
 from pds.ids import IdFactory
 from pds.store import Sender, Store
 
+# Requests of one client that nobody has decided on: more than people can open while they live.
+MOST_WAITING = 2_000
 _INSERT_REPLAY = {
     "sqlite": sqlite_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
     "postgresql": postgresql_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
@@ -92,6 +94,13 @@ class PushedRequestTable:
             organisation_id = clients.get(session, UUID(client_id)).organisation_id
             if organisations.hold(session, organisation_id).is_frozen:
                 raise UnauthorizedClientError(description=clients.FROZEN)
+            waiting = select(func.count()).where(
+                PushedRequest.client_id == values["client_id"],
+                PushedRequest.expires_at > self.clock.now(),
+                PushedRequest.spent_at.is_(None),
+            )
+            if session.execute(waiting).scalar_one() >= MOST_WAITING:
+                raise TooManyRequestsError(retry_after_seconds=expires_in)
             session.execute(insert(PushedRequest).values(**values))
 
         self.store.write(job)

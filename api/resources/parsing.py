@@ -1,7 +1,7 @@
 """What comes in as JSON or in a query, read strictly (SEC-S42, SEC-S43).
 
-JSON is UTF-8, at most 1,024 levels deep, without NaN and without halves of characters, each of
-which Python's own reader lets through or stumbles over.
+JSON is UTF-8, at most `DEPTH_MAX` levels deep, without NaN and without halves of characters, each
+of which Python's own reader lets through or stumbles over.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
 from pds.errors import Issue, ValidationFailedError
+
+DEPTH_MAX = 32  # no document of ours comes near it
 
 
 def json_body() -> object:
@@ -68,10 +70,27 @@ class StrictBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest ships n
 
 
 def _parsed(req: Request) -> Any:  # noqa: ANN401 - JSON
+    body = req.get_data()
     try:
-        return orjson.loads(req.get_data())
+        found = orjson.loads(body)
     except orjson.JSONDecodeError:
         abort(400)
+    # Few have so many brackets; only those are looked through.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_deeper(found, DEPTH_MAX):
+        abort(400)
+    return found
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    level = [value]
+    for _ in range(most + 1):
+        inner = [each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return False
+        level = [
+            one for each in inner for one in (each.values() if isinstance(each, dict) else each)
+        ]
+    return True
 
 
 def _issues(messages: object, path: str = "") -> Iterator[Issue]:

@@ -1,4 +1,7 @@
-"""Uploads stay in memory: nothing personal is written to the disk in plain (P-20).
+"""Bodies: too large is refused, never cut; nothing personal is written to the disk in plain (P-20).
+
+A body in chunks does not say its length, and werkzeug cuts it at the limit without a word: what is
+left of a form may lack what was ticked.
 
 Werkzeug spools files above 500 kB to a plain temporary file. The request class of this server
 keeps them in memory instead, which the limit on a request's size bounds.
@@ -7,8 +10,12 @@ keeps them in memory instead, which the limit on a request's size bounds.
 from __future__ import annotations
 
 from io import BytesIO
+from typing import IO
 
 from flask import Request, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.utils import cached_property
+from werkzeug.wsgi import LimitedStream, get_input_stream
 
 from api.wiring import wiring
 
@@ -17,8 +24,32 @@ LARGE = frozenset({"web.imports.upload"})
 _FORM_OVERHEAD_BYTES = 16_384
 
 
+class _WholeStream(LimitedStream):
+    """A body up to a limit, which is read to its end or not at all."""
+
+    def readall(self) -> bytes:
+        """Return all of it.
+
+        Raises:
+            RequestEntityTooLarge: it goes on after the limit.
+        """
+        found = super().readall()
+        if self.is_exhausted and self._stream.read(1):
+            raise RequestEntityTooLarge
+        return found
+
+
 class InMemoryRequest(Request):
-    """A request whose files are never spooled to disk."""
+    """A request whose body is whole, and whose files are never spooled to disk."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """Return the body, of which no more is read than may be."""
+        limit = self.max_content_length
+        found = get_input_stream(self.environ, max_content_length=limit)
+        if limit is not None and "wsgi.input_terminated" in self.environ:
+            return _WholeStream(self.environ["wsgi.input"], limit, is_max=True)  # type: ignore[return-value]  # an IO[bytes]
+        return found
 
     def _get_file_stream(
         self,

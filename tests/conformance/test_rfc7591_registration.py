@@ -259,3 +259,16 @@ def test_keys_by_reference_are_kept_as_that_and_never_beside_others_section_2():
     assert refused({**METADATA, "jwks_uri": uri}) == "invalid_client_metadata"
     assert refused({**by_reference, "jwks_uri": "http://x.example"}) == "invalid_client_metadata"
     assert refused(by_reference) == "invalid_client_metadata"
+
+
+def test_a_client_gets_what_it_asks_for_and_no_more_section_2():
+    """Least privilege: what it does not name, it does not have; who names nothing has all."""
+    store = Store()
+    asked = {"grant_types": ["refresh_token", "authorization_code"], "scope": "organisation"}
+    _, body, _ = post({**METADATA, **asked}, store=store)
+    assert body["grant_types"] == ["authorization_code", "refresh_token"]
+    assert store.registered[0].grant_types == body["grant_types"]
+    assert store.registered[0].scopes == ["organisation"]
+
+    _, body, _ = post(METADATA)
+    assert body["grant_types"] == ["authorization_code", "client_credentials", "refresh_token"]

@@ -26,13 +26,14 @@ from tests.support.mutations import (
     mutated_text,
 )
 from tests.support.oauth_client import ASSERTION_TYPE, new_key, pkce_pair, public_jwks
+from tests.support.web_browser import WebBrowser
 from tests.support.worlds import TickingClock, world_on
 
 REQUESTS = MUTATIONS // 20  # for each endpoint; one costs as much as many mutated proofs
 EMAIL = "contact.email"
 FORM = "application/x-www-form-urlencoded"
 STATUSES = {
-    "par": {201, 400, 401, 405, 413},
+    "par": {201, 400, 401, 405, 413, 429},
     "token": {200, 400, 401, 405, 413},
     "revoke": {200, 400, 401, 405, 413},
     "introspect": {200, 400, 401, 405, 413},
@@ -55,6 +56,7 @@ ERRORS = {
     "invalid_client_metadata",
     "invalid_redirect_uri",
     "invalid_token",
+    "temporarily_unavailable",  # PAR-P11
 }
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,400}")
 INSIDE = re.compile(
@@ -292,6 +294,45 @@ def test_no_parameters_bring_the_authorization_endpoint_to_redirect_or_fail(scen
         assert answer.mimetype == "text/html", told
         assert not INSIDE.search(answer.text), told
         assert "<script>alert" not in answer.text, told
+
+
+def test_signed_in_no_parameters_bring_the_authorization_endpoint_to_redirect_or_fail(scene):
+    """Nor do they decide: what a person did not send from our page allows nothing (THR-6, P-46)."""
+    draw, browser = chance("authorize signed in"), WebBrowser(scene.world)
+    assert browser.sign_in("aysel").status == 303
+    request_uri, _ = scene.world.push(scene.shop, scene.shop.details(scene.template))
+    good = [
+        ("client_id", scene.shop.client.client_id),
+        ("request_uri", request_uri),
+        ("decision", "allow"),
+        ("duration", "P30D"),
+        ("notice_sha256", "0" * 64),
+        ("csrf", browser.token()),
+    ]
+    back = scene.shop.client.redirect_uri
+    for number in range(REQUESTS // 2):
+        pairs = encoded(spoiled(draw, good))
+        sent = {"data": pairs} if number % 2 else {}
+        answer = scene.world.app.test_client().open(
+            "/oauth/authorize" if sent else f"/oauth/authorize?{pairs}",
+            method="POST" if sent else "GET",
+            headers={
+                "Accept": "text/html",
+                "Cookie": "; ".join(f"{one.name}={one.value}" for one in browser.http.cookies.jar),
+                "Origin": scene.world.issuer,
+                "Content-Type": FORM,
+            },
+            **sent,
+        )
+
+        told = (SEED, number, pairs, answer.text)
+        assert answer.status_code in {200, 303, 400, 403, 409, 422}, told
+        location = answer.headers.get("Location", "/")
+        assert location.startswith(("/", back)), told
+        assert "code=" not in location, told
+        assert not INSIDE.search(answer.text), told
+        assert "<script>alert" not in answer.text, told
+    browser.close()
 
 
 def test_no_grant_id_brings_grant_management_out_of_its_contract(scene):

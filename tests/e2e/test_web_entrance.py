@@ -113,8 +113,10 @@ def test_cookies_are_bound_to_the_host_everywhere_else(sqlite_store):
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(hers):
+    """SEC-S48: and nothing of it stays in the browser's cache."""
     stolen = dict(hers.http.cookies)
-    hers.post("/sign-out", {"csrf": hers.token()})
+    done = hers.post("/sign-out", {"csrf": hers.token()})
+    assert done.response.headers["Clear-Site-Data"] == '"cache", "storage"'
     hers.http.cookies.clear()
     hers.http.cookies.update(stolen)
 

@@ -204,3 +204,24 @@ def test_the_endpoint_is_in_the_metadata_and_takes_no_large_body(world, allow):
         headers={"Authorization": f"Bearer {allow()}", "Content-Type": "application/json"},
     )
     assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")
+
+
+def test_a_client_has_the_grant_types_and_scopes_that_it_registered(world, allow, register):
+    """RFC 7591 section 2: no token of its own, no scope, that it did not name."""
+    key = new_key("ES256", kid="k1")
+
+    def program(**asked):
+        answer = register(allow(), key, **asked)
+        return Program.of_metadata(
+            world.http,
+            answer.json()["client_id"],
+            world.issuer,
+            key,
+            clock=lambda: world.services.clock.now().timestamp(),
+        )
+
+    reader = program(grant_types=["authorization_code"])
+    assert reader.client_credentials("organisation").json()["error"] == "unauthorized_client"
+    debtor = program(scope="obligations")
+    assert debtor.client_credentials("organisation").json()["error"] == "invalid_scope"
+    assert debtor.client_credentials("obligations").status_code == 200

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from api.oauth import registration
+from api.oauth import registration, stores
 from api.oauth.ext.replay import CLIENT_ASSERTION, one_time_hash
 from api.oauth.models import Token
 from api.oauth.stores import PushedRequestTable, ReplayTable
 from consent.errors import NoticeChangedError
 from pds.errors import ConflictError
 from pds.ids import random_uuid
-from tests.support.oauth_client import new_key, public_jwks
+from tests.support.oauth_client import new_key, pkce_pair, public_jwks
 
 EMAIL = "contact.email"
 THREADS = 32
@@ -98,6 +98,25 @@ def test_a_request_uri_is_decided_once_dec_5_par_p8(world, shop, aysel, template
     with world.app.test_request_context():
         pushed = world.services.authorization.service.pushed
         assert pushed.row(request_uri, shop.client.client_id) is None
+
+
+def test_a_client_has_so_many_requests_waiting_and_no_more_par_p11(
+    world, shop, aysel, template, monkeypatch
+):
+    """One row each until decided or past; the limit is for each client, in the shared store."""
+    monkeypatch.setattr(stores, "MOST_WAITING", 2)
+    first = asked(world, shop, aysel, template)
+    world.push(shop, shop.details(template))
+
+    answer = shop.client.push(pkce_pair()[1], details=shop.details(template))
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "590")
+    assert answer.json()["error"] == "temporarily_unavailable"
+    world.push(other := world.organisation("Bank"), other.details(other.publish(required=[EMAIL])))
+    world.refuse(aysel, first[2])
+    world.push(shop, shop.details(template))
+    world.services.clock.move(seconds=591)
+    world.push(shop, shop.details(template))
 
 
 def test_a_request_is_bound_to_one_session_thr_7(world, shop, template):

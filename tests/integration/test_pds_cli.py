@@ -307,3 +307,26 @@ def test_a_registration_token_is_shown_once_for_an_organisation_that_is_there(fo
     assert type_in(*words, ids["organisation"], "--days", "31", code=2).stderr
     type_in("organisation", "suspend", ids["organisation"], "--instance", folder, "--yes")
     assert "good standing" in type_in(*words, ids["organisation"], code=2).stderr
+
+
+def test_a_name_that_looks_like_anothers_is_refused_unless_the_operator_says_so(folder):
+    """THR-2: at the operator's hand as at registration; the log keeps what was overridden."""
+    approved(folder)
+    words = (
+        *("organisation", "create", "--instance", folder, "--contact", "a@b.example"),
+        *("--address", "x", "--client-name", "Kassa", "--redirect-uri", "https://a.example/cb"),
+    )
+    taken = json.loads(type_in("organisation", "list", "--json", "--instance", folder).stdout)
+    alike = taken[0]["name"].upper()
+    named = ("--name-az", alike, "--name-en", alike, "--new-key", folder / "alike.jwk")
+
+    refused = type_in(*words, *named, code=1).stderr
+    assert "looks like another's" in refused
+    assert "--allow-look-alike" in refused
+    assert not (folder / "alike.jwk").exists()
+    mixed = ("--name-az", "X\u0435zer", "--name-en", "Other", "--new-key", folder / "m.jwk")
+    assert "mixes scripts" in type_in(*words, *mixed, code=1).stderr
+
+    assert "client_id" in type_in(*words, *named, "--allow-look-alike").stdout
+    written = b"".join(each.read_bytes() for each in folder.glob("*.db*"))
+    assert b"look-alike-allowed" in written

@@ -47,6 +47,22 @@ class RequestNotSupportedError(OAuth2Error):  # type: ignore[misc]  # Authlib sh
     error = "request_not_supported"
 
 
+class TooManyRequestsError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
+    """The client has pushed more than it may have waiting (section 2.3, PAR-P11)."""
+
+    error = "temporarily_unavailable"
+    status_code = 429
+    description = "too many pushed requests wait"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Say when the oldest of them is past."""
+        return [*super().get_headers(), ("Retry-After", str(self.retry_after_seconds))]
+
+
 @dataclass(frozen=True, slots=True)
 class PushedRequest:
     """A stored request: its parameters and the key that its code is bound to, if any."""
@@ -63,6 +79,7 @@ class PushedRequestStore(Protocol):
     ) -> str:
         """Store a request for `expires_in` seconds; return its `request_uri`.
 
+        Raises `TooManyRequestsError` where too many of the client's wait already.
         The URI begins with `REQUEST_URI_PREFIX`; at least 128 bits of it are random (PAR-P6).
         """
         ...

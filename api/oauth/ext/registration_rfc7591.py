@@ -8,9 +8,10 @@
     401              the initial access token is missing, unknown, spent or past (section 3)
 
 What is unknown is dropped (section 2). What a client may not choose is refused if it asks for
-something else, and is in the answer whether or not it asked (section 3.2.1). Authlib's endpoint
-mints a `client_secret` for everybody (AL-14); here there is none to leak. Clients do not change
-their registration: RFC 7592 is not implemented.
+something else, and is in the answer whether or not it asked (section 3.2.1). Of grant types and
+scopes it gets those that it names and no more; one that names none gets all that there are.
+Authlib's endpoint mints a `client_secret` for everybody (AL-14); here there is none to leak.
+Clients do not change their registration: RFC 7592 is not implemented.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class RegistrationPolicy:
     """What a server offers to whoever registers.
 
     Attributes:
-        grant_types: those of every client.
-        scopes: API scopes of every client.
+        grant_types: of which a client has those that it names, or all.
+        scopes: API scopes, likewise.
         details_types: RFC 9396 types of every client.
         locales: languages in which a client may have a name (RFC 7591 section 2.2).
         loopback: whether `http://127.0.0.1` is a redirect URI, for demonstrations.
@@ -91,6 +92,8 @@ class ClientMetadata:
         jwks_uri: an https URL; whether it leads anywhere is the application's to find out.
         initiate_login_uri: where this server may start a login.
         about: `client_uri`, `policy_uri`, `software_id`, `software_version`; those given.
+        grant_types: those that it asked for, or all.
+        scopes: likewise.
         fixed: what is the same for every client.
     """
 
@@ -101,6 +104,8 @@ class ClientMetadata:
     jwks_uri: str | None = None
     initiate_login_uri: str | None = None
     about: Mapping[str, str] = field(default_factory=dict)
+    grant_types: Sequence[str] = ()
+    scopes: Sequence[str] = ()
     fixed: Members = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +118,8 @@ class ClientMetadata:
             "jwks_uri": self.jwks_uri,
             "initiate_login_uri": self.initiate_login_uri,
             **self.about,
+            "grant_types": list(self.grant_types),
+            "scope": " ".join(self.scopes),
             **self.fixed,
         }
         return {name: value for name, value in members.items() if value is not None}
@@ -208,11 +215,11 @@ def read_metadata(document: Members, policy: RegistrationPolicy) -> ClientMetada
             document, "initiate_login_uri", reserved=LOGIN_PARAMETERS, loopback=policy.loopback
         ),
         about={name: text for name, text in about.items() if text is not None},
+        grant_types=_chosen(document.get("grant_types"), policy.grant_types),
+        scopes=_chosen(document["scope"].split() if document.get("scope") else None, policy.scopes),
         fixed={
             "token_endpoint_auth_method": AUTH_METHOD,
-            "grant_types": list(policy.grant_types),
             "response_types": ["code"],
-            "scope": " ".join(policy.scopes),
             "authorization_details_types": list(policy.details_types),
             "dpop_bound_access_tokens": True,
             "require_pushed_authorization_requests": True,
@@ -243,6 +250,11 @@ def _check_fixed(document: Members, policy: RegistrationPolicy) -> None:
     for name, (asked, known) in offered.items():
         if not isinstance(asked, list) or not all(each in known for each in asked):
             raise InvalidClientMetadataError(f"{name} has something that is not offered")
+
+
+def _chosen(asked: Sequence[str] | None, offered: Sequence[str]) -> list[str]:
+    """Return what was asked for, once and in the server's order; all where nothing was (3.2.1)."""
+    return [each for each in offered if asked is None or each in asked]
 
 
 def _redirect_uris(document: Members, policy: RegistrationPolicy) -> list[str]:
