@@ -1,9 +1,10 @@
-"""Passkeys in Chromium, with the authenticator that it plays itself (SEC-S06, SEC-S46)."""
+"""Passkeys in Chromium, with the authenticator that it plays itself (SEC-S06, SEC-S46, UI-18)."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.browser.test_accessibility import look
 from tests.support.world import PASSPHRASE
 
 
@@ -34,13 +35,15 @@ def fill_in(page, login):
 
 def test_a_passkey_from_its_making_to_its_end(served, page):
     """Made, the way in by itself, a second factor, and removed, under the strict policy."""
-    login = "leyla"
+    login, problems = "leyla", []
     served.world.person(login)
     fill_in(page, login)
     page.click("main form button:not([type])")
     page.goto("/settings/passkeys")
     page.fill("#passphrase", PASSPHRASE)
     page.click("main form[action$=begin] button")
+    page.wait_for_selector("[data-passkey=register]")
+    look(page, problems)
     page.click("[data-passkey=register]")
     page.wait_for_selector("text=Your passkey is added.")
     assert page.locator("text=It opens your vault, without the passphrase.").is_visible()
@@ -62,8 +65,12 @@ def test_a_passkey_from_its_making_to_its_end(served, page):
     page.wait_for_url("**/vault")
 
     page.goto("/settings/passkeys")
+    look(page, problems)
     page.click("text=Remove")
+    page.wait_for_url("**/remove")
+    look(page, problems)
     page.fill("#passphrase", PASSPHRASE)
     page.click("[data-passkey=confirm]")
     page.wait_for_selector("text=The passkey is removed.")
     assert page.locator("text=You have no passkey yet.").is_visible()
+    assert not problems, "\n".join(problems)

@@ -197,3 +197,22 @@ def test_consent_events_of_before_get_the_act_that_led_to_them(engine):
     with engine.connect() as connection:
         found = connection.execute(text("SELECT act FROM consent_events ORDER BY seq"))
         assert list(found.scalars()) == list(statuses.values())
+
+
+def test_without_passkeys_what_they_wrapped_is_gone_and_other_ways_in_stay(engine):
+    schema.upgrade(engine, "0016")
+    insert = text(
+        "INSERT INTO key_wraps (bucket, by_kind, by_id, wrapped_kind, wrapped_id,"
+        " wrapped_version, vault_id, blob, created_at)"
+        " VALUES (1, :kind, :it, 'vrk', 'v', 1, :it, :blob, '2026-01-01')"
+    )
+    with engine.begin() as connection:
+        for kind in ("passkey", "passphrase", "recovery"):
+            values = {"kind": kind, "it": random_uuid().hex, "blob": b"sealed"}
+            connection.execute(insert, values)
+
+    schema.downgrade(engine, "0015")
+
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT by_kind FROM key_wraps ORDER BY by_kind"))
+        assert list(found.scalars()) == ["passphrase", "recovery"]
