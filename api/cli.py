@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from api import schema, serving
 from api.app import create_app
+from api.auditor_commands import auditor
 from api.checking_commands import consent
 from api.command_line import PDSGroup, instance_option, json_option, print_json, services_of
 from api.demo.command import demo
@@ -30,7 +31,7 @@ from api.oauth import clients, names
 from api.registration_commands import registration_token
 from api.vault_checking import verify_rows
 from api.wiring import wire
-from consent import auditors, organisations, templates
+from consent import organisations, templates
 from consent.formats import canonical
 from consent.formats.errors import FormatError
 from consent.verifier import cli as verifier
@@ -318,27 +319,6 @@ def lint_template(template: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-@main.group("auditor")
-def auditor() -> None:
-    """People who may take evidence."""
-
-
-@auditor.command("create")
-@instance_option
-@click.option("--name", required=True)
-def create_auditor(folder: Path, name: str) -> None:
-    """Give someone the auditor role for 30 days; prints the access secret once, as JSON."""
-    services = services_of(folder)
-    now = services.clock.now()
-
-    def job(session: Session) -> dict[str, str]:
-        auditor_id, secret = auditors.create(session, name, log=services.log, now=now)
-        return {"auditor": str(auditor_id), "access": secret.text()}
-
-    print_json(services.uow.write(job))
-    services.uow.close()
-
-
 @main.command(
     "verify",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
@@ -442,6 +422,7 @@ def _key_files() -> str:
 
 main.add_command(demo)
 main.add_command(agreement)
+main.add_command(auditor)
 main.add_command(consent)
 main.add_command(witness)
 for command in (suspend, remove, reinstate, freeze, thaw, registration_token):

@@ -1,4 +1,4 @@
-"""Evidence as it is taken: by auditors, all of it and logged; by a person, their own entries.
+"""Evidence as it is taken: by auditors, within their engagement and logged; by a person, their own.
 
 An auditor's has public parts only: no name, no value, no vault is in it (AUD-1). A person's proof
 opens their private parts too, with their own keys.
@@ -10,19 +10,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.wiring import Wiring
-from consent import auditors, past
 from consent import obligations as owed
+from consent import past
+from consent.auditing import streams
+from consent.auditing.engagements import Scope, Seat
 from consent.formats.bundle import Hints
 from consent.formats.canonical import JSONValue
 from consent.log import evidence, reader
 from consent.log.entries import EntryRef
-from consent.log.evidence import DEPLOYMENT, Stream
 from consent.log.opening import Opener
-from consent.models import Event, Obligation, Receipt
+from consent.models import Obligation, Receipt
 from consent.past import PastAgreement
 from consent.vocabulary import EventName
 from pds.clock import rfc3339
@@ -30,73 +30,90 @@ from pds.errors import NotFoundError, VaultLockedError
 from pds.sessions import Visitor
 
 
-def export(services: Wiring, access: str) -> bytes | None:
-    """Return the evidence as `pds-bundle/1`; None if `access` is no living auditor's.
+def export(services: Wiring, seat: Seat) -> bytes:
+    """Return the evidence of an engagement as `pds-bundle/1`.
 
     Raises:
         NotFoundError: nothing is signed yet.
     """
-    now = services.clock.now()
+    _log(services)
     with services.uow.read() as session:
-        if auditors.find(session, access, now=now) is None:
-            return None
-    services.uow.write(
-        lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
-    )
-    with services.uow.read() as session:
-        bundle = evidence.build_bundle(session, _all_streams(session), hints=_hints(services))
+        bundle = evidence.build_bundle(
+            session,
+            streams.of_scope(session, seat.scope),
+            until=seat.scope.until,
+            hints=_hints(services),
+        )
     return bundle.to_bytes()
 
 
 def state(
-    services: Wiring, access: str, *, at: datetime, after: UUID | None, limit: int
-) -> dict[str, JSONValue] | None:
-    """Return a page of what was permitted at an instant; None if `access` is no living auditor's.
+    services: Wiring, seat: Seat, *, at: datetime, after: UUID | None, limit: int
+) -> dict[str, JSONValue]:
+    """Return a page of what was permitted at an instant of the engagement's period (AUD-5).
 
-    By agreement, in no order that means anything: neither person nor value is in it.
+    By agreement, in no order that means anything: neither name nor value is in it.
     """
-    now = services.clock.now()
+    scope = seat.scope
     with services.uow.read() as session:
-        if auditors.find(session, access, now=now) is None:
-            return None
-        key = None if after is None else (services.ids.bucket_of(after), after)
-        found = past.of_deployment(session, at=at, after=key, limit=limit + 1)
-    services.uow.write(
-        lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
-    )
+        found = past.of_deployment(
+            session,
+            at=at,
+            among=scope.organisations,
+            after=_key(services, after),
+            limit=limit + 1,
+        )
+    _log(services)
     page = found[:limit]
     return {
         "at": rfc3339(at),
-        "agreements": [_past(each) for each in page],
+        "agreements": [_past(each, scope) for each in page],
         "after": str(page[-1].agreement_id) if len(found) > limit else None,
     }
 
 
 def obligations(
-    services: Wiring, access: str, *, state: str, after: UUID | None, limit: int
-) -> dict[str, JSONValue] | None:
-    """Return a page of what organisations owe; None if `access` is no living auditor's (CM-7)."""
+    services: Wiring, seat: Seat, *, state: str, after: UUID | None, limit: int
+) -> dict[str, JSONValue]:
+    """Return a page of what organisations owe or answered in the engagement's period (CM-7)."""
     now = services.clock.now()
     with services.uow.read() as session:
-        if auditors.find(session, access, now=now) is None:
-            return None
-        key = None if after is None else (services.ids.bucket_of(after), after)
-        found = owed.of_deployment(session, state=state, now=now, after=key, limit=limit + 1)
-    services.uow.write(
-        lambda session: services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
-    )
+        found = owed.of_deployment(
+            session,
+            state=state,
+            now=now,
+            among=seat.scope.organisations,
+            period=(seat.scope.since, seat.scope.until),
+            after=_key(services, after),
+            limit=limit + 1,
+        )
+    _log(services)
     page = found[:limit]
     return {
-        "obligations": [_owed(each, now) for each in page],
+        "obligations": [_owed(each, seat.scope, now) for each in page],
         "after": str(page[-1].id) if len(found) > limit else None,
     }
 
 
-def _owed(each: Obligation, now: datetime) -> dict[str, JSONValue]:
+def _key(services: Wiring, after: UUID | None) -> tuple[int, UUID] | None:
+    return None if after is None else (services.ids.bucket_of(after), after)
+
+
+def _log(services: Wiring) -> None:
+    now = services.clock.now()
+
+    def job(session: Session) -> None:
+        services.log.append_deployment(session, EventName.EVIDENCE_EXPORTED, at=now)
+
+    services.uow.write(job)
+
+
+def _owed(each: Obligation, scope: Scope, now: datetime) -> dict[str, JSONValue]:
     return {
         "id": str(each.id),
         "kind": each.kind,
         "state": owed.shown_state(each, now),
+        "person": scope.pseudonyms.of(each.bucket, each.vault_id),
         "organisation": str(each.organisation_id),
         "agreement": str(each.agreement_id),
         "asked_by_person": each.asked_by_person,
@@ -106,7 +123,7 @@ def _owed(each: Obligation, now: datetime) -> dict[str, JSONValue]:
     }
 
 
-def _past(each: PastAgreement) -> dict[str, JSONValue]:
+def _past(each: PastAgreement, scope: Scope) -> dict[str, JSONValue]:
     document: Any = each.permission.document
     reason = each.permission.reason
     return {
@@ -115,6 +132,7 @@ def _past(each: PastAgreement) -> dict[str, JSONValue]:
             "version": document["version"],
             "sha256": each.sha256,
         },
+        "person": scope.pseudonyms.of(each.bucket, each.vault_id),
         "client": document["client"],
         "organisation": document["organisation"],
         "purpose": document["purpose"],
@@ -167,8 +185,3 @@ def _hints(services: Wiring) -> Hints:
         vkeys=(services.log_signer.verifier.to_text(),),
         receipt_keys={services.receipts.kid: public},
     )
-
-
-def _all_streams(session: Session) -> list[Stream]:
-    query = select(Event.bucket, Event.stream).distinct()
-    return [Stream(bucket, name) for bucket, name in session.execute(query)] or [DEPLOYMENT]

@@ -1,6 +1,7 @@
 """The background work of an instance: one thread, in whichever process holds the lease (D17).
 
     place what was logged into the tree, sign it            every `log.interval_ms`
+    take placed events into what auditors search            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
     send letters that are due (`api.letters.postman`)       every 5 s
     answer who asked for a limited sign-in                  every 5 s
@@ -34,6 +35,8 @@ from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
 from consent import correspondence, freezing, idempotency, obligations, organisations
+from consent.auditing import indexing
+from consent.auditing import sign_ins as auditor_sign_ins
 from consent.invitations import links
 from consent.log import feed, integrator, leases, refusals
 from consent.webhooks import deliveries
@@ -88,6 +91,7 @@ class Worker:
         self._lease = _Task("lease", 0.0, self._take_lease)
         self._tasks = [
             _Task("log", interval, self._integrate),
+            _Task("search", interval, self._index),
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
             _Task("limited", LETTERS_SECONDS, self._answer_asks),
@@ -194,6 +198,9 @@ class Worker:
         )
         return placed == integrator.BATCH
 
+    def _index(self, epoch: int) -> bool:
+        return self._under_lease(epoch, indexing.follow) == indexing.BATCH
+
     def _number_feed(self, epoch: int) -> bool:
         return self._under_lease(epoch, feed.number_feed) == feed.BATCH
 
@@ -287,6 +294,7 @@ def sweep(wiring: Wiring) -> None:
                 links.sweep,
                 letters.sweep,
                 limited_sign_ins.sweep,
+                auditor_sign_ins.sweep,
             )
         )
 

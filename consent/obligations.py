@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent import correspondence, grants
@@ -220,7 +220,14 @@ def of_vault(session: Session, bucket: int, vault_id: UUID) -> list[Obligation]:
 
 
 def of_deployment(
-    session: Session, *, state: str, now: datetime, after: tuple[int, UUID] | None, limit: int
+    session: Session,
+    *,
+    state: str,
+    now: datetime,
+    after: tuple[int, UUID] | None,
+    limit: int,
+    period: tuple[datetime, datetime],
+    among: Collection[UUID] | None = None,
 ) -> list[Obligation]:
     """Return a page of what all organisations owe or have answered, by bucket and id.
 
@@ -230,9 +237,14 @@ def of_deployment(
         now: the present instant.
         after: bucket and id of the last one of the page before.
         limit: the most to return.
+        period: it was owed for a time between these, the second exclusive.
+        among: the organisations that are meant; None: all.
     """
+    since, until = period
     query = (
         select(Obligation)
+        .where(Obligation.created_at < until)
+        .where(or_(Obligation.answered_at.is_(None), Obligation.answered_at >= since))
         .where(Obligation.state == ("due" if state == "overdue" else state))
         .order_by(Obligation.bucket, Obligation.id)
         .limit(limit)
@@ -240,6 +252,8 @@ def of_deployment(
     if state in {"due", "overdue"}:
         is_overdue = Obligation.due_at <= now
         query = query.where(is_overdue if state == "overdue" else ~is_overdue)
+    if among is not None:
+        query = query.where(Obligation.organisation_id.in_(sorted(among)))
     if after is not None:
         query = query.where(tuple_(Obligation.bucket, Obligation.id) > after)
     return list(session.scalars(query))

@@ -7,13 +7,13 @@ whether an organisation was in good standing shows in that its agreements ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Row, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent.formats import canonical
@@ -49,6 +49,8 @@ class Permission:
 class PastAgreement:
     """An agreement at an instant."""
 
+    bucket: int
+    vault_id: UUID
     agreement_id: UUID
     sha256: str
     permission: Permission
@@ -83,7 +85,7 @@ def permission_at(
 def of_vault(session: Session, bucket: int, vault_id: UUID, *, at: datetime) -> list[PastAgreement]:
     """Return a person's agreements that there were at an instant, oldest first."""
     query = (
-        select(Agreement.bucket, Agreement.id)
+        select(Agreement.bucket, Agreement.id, Agreement.vault_id)
         .where(
             Agreement.bucket == bucket,
             Agreement.vault_id == vault_id,
@@ -95,22 +97,35 @@ def of_vault(session: Session, bucket: int, vault_id: UUID, *, at: datetime) -> 
 
 
 def of_deployment(
-    session: Session, *, at: datetime, after: tuple[int, UUID] | None, limit: int
+    session: Session,
+    *,
+    at: datetime,
+    after: tuple[int, UUID] | None,
+    limit: int,
+    among: Collection[UUID] | None = None,
 ) -> list[PastAgreement]:
-    """Return a page of all agreements that there were at an instant, by bucket and id."""
+    """Return a page of all agreements that there were at an instant, by bucket and id.
+
+    `among`: the organisations whose agreements are meant; None: all.
+    """
     query = (
-        select(Agreement.bucket, Agreement.id)
+        select(Agreement.bucket, Agreement.id, Agreement.vault_id)
         .where(Agreement.created_at <= at)
         .order_by(Agreement.bucket, Agreement.id)
         .limit(limit)
     )
+    if among is not None:
+        query = query.where(Agreement.organisation_id.in_(sorted(among)))
     if after is not None:
         query = query.where(tuple_(Agreement.bucket, Agreement.id) > after)
     return _at(session, session.execute(query).all(), at)
 
 
-def _at(session: Session, keys: Sequence[tuple[int, UUID]], at: datetime) -> list[PastAgreement]:
-    wanted = [(bucket, agreement_id) for bucket, agreement_id in keys]
+def _at(
+    session: Session, keys: Sequence[Row[int, UUID, UUID]], at: datetime
+) -> list[PastAgreement]:
+    wanted = [(bucket, agreement_id) for bucket, agreement_id, _ in keys]
+    places = {agreement_id: (bucket, vault_id) for bucket, agreement_id, vault_id in keys}
     histories: dict[UUID, list[Happened]] = {agreement_id: [] for _, agreement_id in wanted}
     for event in session.scalars(
         select(ConsentEvent)
@@ -135,5 +150,5 @@ def _at(session: Session, keys: Sequence[tuple[int, UUID]], at: datetime) -> lis
         permission = permission_at(history, texts[agreement_id], at=at)
         if permission.document is not None:
             sha256 = hashes[agreement_id, int(permission.document["version"])]
-            found.append(PastAgreement(agreement_id, sha256, permission))
+            found.append(PastAgreement(*places[agreement_id], agreement_id, sha256, permission))
     return found

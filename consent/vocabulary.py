@@ -313,5 +313,8 @@ class EventName(StrEnum):
     CLIENT_REGISTERED = "organisation.client_registered"
     TEMPLATE_PUBLISHED = "template.published"
     AUDITOR_CREATED = "auditor.created"
+    ENGAGEMENT_OPENED = "engagement.opened"
+    ENGAGEMENT_ENDED = "engagement.ended"
+    EVIDENCE_SEARCHED = "evidence.searched"
     EVIDENCE_EXPORTED = "evidence.exported"
     REQUESTS_REFUSED = "requests.refused"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from api.keys import new_jwk, publish_template
 from api.oauth import clients
 from api.wiring import Wiring, wire
 from consent import auditors, notices, organisations
+from consent.auditing import engagements
 from consent.choices import Choice
 from consent.templates import Template
 from consent.vocabulary import EventName
@@ -261,5 +263,16 @@ def details_of(template: dict[str, Any]) -> dict[str, Any]:
 def _auditor(services: Wiring, session: Session) -> dict[str, str]:
     auditor_id, secret = auditors.create(
         session, personas.AUDITOR, log=services.log, now=services.clock.now()
+    )
+    now = services.clock.now()
+    engagements.engage(
+        session,
+        [auditor_id],
+        organisations=None,
+        since=now - timedelta(days=366),
+        until=now + auditors.ACCESS_FOR,
+        expires_at=now + auditors.ACCESS_FOR,
+        log=services.log,
+        now=now,
     )
     return {"name": personas.AUDITOR, "auditor": str(auditor_id), "access": secret.text()}

@@ -4,6 +4,7 @@
     l   language        t   colours         n   codes of notes to show on the next page
     d   whose vaults were opened in this browser before: marks that open nothing
     r   signed in with limits: no page for `s` looks at it
+    a   signed in as an auditor
 
 All are `__Host-`, Secure, HttpOnly and SameSite=Lax: no other site and no sister domain can set or
 read them. On an insecure loopback, browsers take neither, so there the names are plain.
@@ -17,7 +18,7 @@ from flask import Response, g, request
 
 from api.wiring import wiring
 
-Kind = Literal["s", "u", "f", "l", "t", "n", "d", "r"]
+Kind = Literal["s", "u", "f", "l", "t", "n", "d", "r", "a"]
 A_YEAR = 31_536_000
 
 

@@ -1,14 +1,12 @@
-"""Pages that explain: help, the other two roles, and what each error of the API means."""
+"""Pages that explain: help, how an organisation begins, and what each error of the API means."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
-from api import evidence, problems
+from api import problems
 from api.web import pages
-from api.web.pages import Problem
 from api.wiring import wiring
 from pds.errors import NotFoundError
 
@@ -26,38 +24,6 @@ def show() -> ResponseReturnValue:
 def organisation() -> ResponseReturnValue:
     """Tell an organisation how to begin."""
     return pages.page("organisation.html", issuer=wiring().settings.server.issuer)
-
-
-@blueprint.get("/auditor")
-def auditor() -> ResponseReturnValue:
-    """Tell an auditor what there is to check, and with what."""
-    return _auditor_page()
-
-
-@blueprint.post("/auditor/evidence")
-def take_evidence() -> ResponseReturnValue:
-    """Give the evidence bundle to whoever holds an auditor's access (AUD-8)."""
-    try:
-        bundle = evidence.export(wiring(), request.form.get("access", "").strip())
-    except NotFoundError:
-        return _auditor_page(422, Problem("access", gettext("Nothing is signed yet. Try later.")))
-    if bundle is None:
-        text = gettext("This access is not valid, or has ended. Ask the operator for a new one.")
-        return _auditor_page(422, Problem("access", text))
-    response = Response(bundle, mimetype="application/json")
-    response.headers["Content-Disposition"] = 'attachment; filename="evidence.json"'
-    return response
-
-
-def _auditor_page(status: int = 200, *problems: Problem) -> Response:
-    settings = wiring().settings
-    return pages.page(
-        "auditor.html",
-        status,
-        issuer=settings.server.issuer,
-        origin=settings.log_origin,
-        problems=problems,
-    )
 
 
 @blueprint.get("/docs/errors")

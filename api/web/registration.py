@@ -10,6 +10,8 @@ from api import problems
 from api.web import (
     activity,
     assets,
+    auditor_desk,
+    auditor_entrance,
     authorize,
     connections,
     cookies,
@@ -60,6 +62,8 @@ _MODULES = (
     invitations,
     help,
     reference,
+    auditor_entrance,
+    auditor_desk,
 )
 _STATUSES: tuple[tuple[type[PDSError], int], ...] = (
     (NotFoundError, 404),

@@ -236,6 +236,65 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.ORGANISATION_THAWED: _l("Sharing goes on, under the organisation's new keys"),
 }
 
+# The same events as an auditor sees them: about somebody, and the operator's own.
+EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
+    EventName.CONSENT_SHOWN: _l("Request shown"),
+    EventName.CONSENT_GIVEN: _l("Consent given"),
+    EventName.CONSENT_REFUSED: _l("Request refused"),
+    EventName.CONSENT_DEFERRED: _l("Request put aside"),
+    EventName.CONSENT_CHANGED: _l("Consent changed"),
+    EventName.CONSENT_RENEWED: _l("Consent renewed"),
+    EventName.CONSENT_PAUSED: _l("Sharing paused"),
+    EventName.CONSENT_RESUMED: _l("Sharing resumed"),
+    EventName.CONSENT_WITHDRAWN: _l("Consent withdrawn"),
+    EventName.CONSENT_TERMINATED: _l("Agreement ended"),
+    EventName.CONSENT_INVALIDATED: _l("Agreement declared void"),
+    EventName.CONSENT_EXPIRED: _l("Consent expired"),
+    EventName.CONSENT_FULFILLED: _l("Agreement completed"),
+    EventName.TOKEN_ISSUED: _l("Access token issued"),
+    EventName.TOKEN_REFRESHED: _l("Access token renewed"),
+    EventName.TOKEN_REVOKED: _l("Access token ended"),
+    EventName.CODE_REUSED: _l("Code used twice, tokens ended"),
+    EventName.DATA_READ: _l("Data read"),
+    EventName.DATA_READ_DENIED: _l("Read refused"),
+    EventName.DATA_DEPOSITED: _l("Document left"),
+    EventName.ERASURE_REQUESTED: _l("Deletion requested"),
+    EventName.ERASURE_CONFIRMED: _l("Deletion answered"),
+    EventName.STOP_ANSWERED: _l("End of use answered"),
+    EventName.NOTIFY_ANSWERED: _l("Passing on answered"),
+    EventName.ORGANISATION_CREATED: _l("Organisation approved"),
+    EventName.ORGANISATION_SUSPENDED: _l("Organisation suspended"),
+    EventName.ORGANISATION_REMOVED: _l("Organisation removed"),
+    EventName.ORGANISATION_REINSTATED: _l("Organisation reinstated"),
+    EventName.ORGANISATION_KEYS_ROTATED: _l("Organisation's keys changed"),
+    EventName.REGISTRATION_ALLOWED: _l("Registration token handed out"),
+    EventName.CLIENT_REGISTERED: _l("Client registered"),
+    EventName.TEMPLATE_PUBLISHED: _l("Template published"),
+    EventName.AUDITOR_CREATED: _l("Auditor admitted"),
+    EventName.ENGAGEMENT_OPENED: _l("Engagement opened"),
+    EventName.ENGAGEMENT_ENDED: _l("Engagement ended"),
+    EventName.EVIDENCE_SEARCHED: _l("Auditor searched"),
+    EventName.EVIDENCE_EXPORTED: _l("Evidence taken"),
+    EventName.REQUESTS_REFUSED: _l("Bad requests refused"),
+}
+
+STATES_OF_OTHERS: Mapping[AgreementState, LazyString] = {
+    AgreementState.ACTIVE: _l("Active"),
+    AgreementState.SUSPENDED: _l("Paused"),
+    AgreementState.WITHDRAWN: _l("Withdrawn"),
+    AgreementState.TERMINATED: _l("Replaced or ended"),
+    AgreementState.EXPIRED: _l("Expired"),
+    AgreementState.FULFILLED: _l("Completed"),
+    AgreementState.INVALIDATED: _l("Void"),
+}
+
+CHANNELS: Mapping[str, LazyString] = {
+    "page": _l("page"),
+    "api": _l("API"),
+    "command": _l("operator's command"),
+    "clock": _l("by time"),
+}
+
 # Why others ended an agreement.
 REASONS: Mapping[str, LazyString] = {
     TerminationReason.SERVICE_ENDED: _l("the service has ended"),
@@ -430,3 +489,13 @@ def _labels() -> Counter[tuple[str, str]]:
 def event(name: str) -> str:
     """Say what an event of the log is about."""
     return str(EVENTS.get(name, _l("Something else was logged")))
+
+
+def event_of_others(name: str) -> str:
+    """Name an event for an auditor; one without a word of its own by its code."""
+    return str(EVENTS_OF_OTHERS.get(name, name))
+
+
+def outcome_of_others(code: str) -> str:
+    """Say how an event ended, to an auditor, who works with the codes."""
+    return str(_l("in order")) if code == "ok" else code

@@ -114,6 +114,7 @@ def build_bundle(
     session: Session,
     streams: Iterable[Stream],
     *,
+    until: datetime | None = None,
     hints: Hints | None = None,
     pinned_sizes: Sequence[int] = (),
     open_private: OpenPrivate | None = None,
@@ -123,6 +124,7 @@ def build_bundle(
     Args:
         session: of a read transaction.
         streams: from the functions above.
+        until: each stream ends before this instant; None: with the tree.
         hints: keys that travel along; a verifier trusts its own (P-34).
         pinned_sizes: sizes of trees that readers may have seen, each to be proved consistent.
         open_private: given by an owner who holds the keys; an auditor's bundle has none.
@@ -133,7 +135,7 @@ def build_bundle(
     tree = signed_tree(session)
     size = tree.checkpoint.size
     ordered = sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
-    events = [event for stream in ordered for event in _of(session, stream, size)]
+    events = [event for stream in ordered for event in _of(session, stream, size, until)]
     cited = {(event.ref.stream, event.ref.seq) for event in events}
     return assemble(
         origin=tree.checkpoint.origin,
@@ -181,12 +183,20 @@ def page_of_stream(
     )
 
 
-def _of(session: Session, stream: Stream, size: int) -> Iterator[LoggedEvent]:
-    return _signed(session, stream, size, first=stream.first, last=stream.last)
+def _of(
+    session: Session, stream: Stream, size: int, until: datetime | None
+) -> Iterator[LoggedEvent]:
+    return _signed(session, stream, size, first=stream.first, last=stream.last, until=until)
 
 
 def _signed(
-    session: Session, stream: Stream, size: int, *, first: int = 1, last: int | None = None
+    session: Session,
+    stream: Stream,
+    size: int,
+    *,
+    first: int = 1,
+    last: int | None = None,
+    until: datetime | None = None,
 ) -> Iterator[LoggedEvent]:
     # Up to the first event that still waits. One that is missing for any other reason does not end
     # the stream: what comes after it stays in, so that the gap shows.
@@ -198,6 +208,8 @@ def _signed(
     waiting = set(session.scalars(query)) if unplaced else set()
 
     def settled(event: LoggedEvent) -> bool:
+        if until is not None and event.at >= until:
+            return False
         return event.id not in waiting and (event.index is None or event.index < size)
 
     return takewhile(settled, events)

@@ -45,6 +45,7 @@ VAULT_INVITATIONS = b"pds/1/vault/invitation"
 NOTICE_CODE = b"pds/1/notice/code"
 DEVICE_MARK = b"pds/1/device/mark"
 WEBHOOK_SIGNING = b"pds/1/webhook/ed25519"
+ENGAGEMENT_PSEUDONYM = b"pds/1/engagement/pseudonym"
 
 
 def lp(fields: Iterable[bytes]) -> bytes:

@@ -41,6 +41,7 @@ INVENTORY = {
     "NOTICE_CODE": b"pds/1/notice/code",
     "DEVICE_MARK": b"pds/1/device/mark",
     "WEBHOOK_SIGNING": b"pds/1/webhook/ed25519",
+    "ENGAGEMENT_PSEUDONYM": b"pds/1/engagement/pseudonym",
 }
 # HPKE's `info` for the private part of an event: RFC 9180 derives with it, not `labels.derive`.
 ELSEWHERE = {("consent/log/entries.py", b"pds/1/audit")}

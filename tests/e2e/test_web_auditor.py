@@ -5,10 +5,10 @@ import json
 import pytest
 
 from api.worker import Worker
-from consent import auditors
 from consent.formats.report import Verdict
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle
+from tests.support.auditing import engaged
 from tests.support.stores import STORES
 from tests.support.world import World
 
@@ -23,13 +23,7 @@ def world(request, stores):
 
 @pytest.fixture
 def access(world):
-    services = world.services
-    _, secret = services.uow.write(
-        lambda session: auditors.create(
-            session, "Nigar", log=services.log, now=services.clock.now()
-        )
-    )
-    return secret.text()
+    return engaged(world).access
 
 
 def integrate(world):

@@ -18,7 +18,7 @@ PUBLIC = {
     "web.documents.notice",
     "web.help.show",
     "web.help.organisation",
-    "web.help.auditor",
+    "web.auditor_entrance.show",
     "web.help.errors",
     "web.help.error",
     "web.reference.show",
@@ -52,7 +52,8 @@ def test_every_page_that_is_not_public_asks_for_a_sign_in(world, browser):
             assert (answer.status, answer.location) == (303, "/lost-passphrase"), path
         else:
             assert answer.status == 303, path
-            assert answer.location.startswith("/sign-in?next=%2F"), path
+            entrance = "/auditor" if endpoint.startswith("web.auditor") else "/sign-in"
+            assert answer.location.startswith(f"{entrance}?next=%2F"), path
 
 
 def test_every_form_without_its_token_is_refused(world, hers):

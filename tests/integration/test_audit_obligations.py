@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from consent import auditors, obligations
+from consent import obligations
+from tests.support.auditing import engaged
 
 
 @pytest.fixture
 def access(world):
-    services = world.services
-    _, secret = services.uow.write(
-        lambda session: auditors.create(
-            session, "Auditor", log=services.log, now=services.clock.now()
-        )
-    )
-    return secret.text()
+    return engaged(world).access
 
 
 @pytest.fixture

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from consent import auditors, past
+from consent import past
 from pds.clock import rfc3339
+from tests.support.auditing import engaged
 
 EMAIL = "contact.email"
 
 
 @pytest.fixture
 def access(world):
-    services = world.services
-    _, secret = services.uow.write(
-        lambda session: auditors.create(
-            session, "Auditor", log=services.log, now=services.clock.now()
-        )
-    )
-    return secret.text()
+    return engaged(world).access
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from api.cli import main
 from api.keys import new_jwk
+from pds.ids import random_uuid
 
 ISSUER = "https://vault.example"
 
@@ -330,3 +331,21 @@ def test_a_name_that_looks_like_anothers_is_refused_unless_the_operator_says_so(
     assert "client_id" in type_in(*words, *named, "--allow-look-alike").stdout
     written = b"".join(each.read_bytes() for each in folder.glob("*.db*"))
     assert b"look-alike-allowed" in written
+
+
+def test_an_auditor_is_engaged_and_stopped_by_the_operator(folder):
+    """AUD-1: an access opens what the operator engages its holder for."""
+    auditor = type_in("auditor", "create", "--name", "Nigar", "--instance", folder)
+    auditor_id = json.loads(auditor.stdout)["auditor"]
+    begun = ("auditor", "engage", auditor_id, "--since", "2026-01-01", "--instance", folder)
+
+    type_in(*begun, code=2)
+    type_in(*begun, "--organisation", str(random_uuid()), code=2)
+    opened = json.loads(type_in(*begun, "--all-organisations").stdout)["engagement"]
+    type_in("auditor", "end", opened, "--instance", folder)
+
+    listed = json.loads(type_in("auditor", "list", "--json", "--instance", folder).stdout)
+    (engagement,) = listed["engagements"]
+    assert (engagement["engagement"], engagement["auditors"]) == (opened, [auditor_id])
+    assert engagement["ended_at"] is not None
+    assert opened in type_in("auditor", "list", "--instance", folder).stdout.replace("\n", "")

@@ -27,6 +27,7 @@ from pds.db import Base, UTCDateTime
 MODEL_MODULES = (
     "pds.models",
     "consent.models",
+    "consent.auditing.models",
     "consent.webhooks.models",
     "consent.idempotency",
     "consent.invitations.models",

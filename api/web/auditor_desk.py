@@ -1,0 +1,99 @@
+"""The auditor's desk: what an engagement opens, on pages (AUD-1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from api import evidence, searching
+from api.web import auditor_entrance, languages
+from api.web.pages import Problem
+from api.wiring import wiring
+from consent import organisations
+from consent.auditing import search
+from consent.auditing.engagements import Seat
+from consent.models import Organisation
+from pds.catalogue import CATALOGUE
+from pds.clock import from_rfc3339
+from pds.errors import Issue, NotFoundError
+
+blueprint = Blueprint("auditor_desk", __name__, url_prefix="/auditor/engagements/<uuid:engagement>")
+_PAGE = 50
+
+
+@blueprint.get("")
+@auditor_entrance.seated
+def show(seat: Seat) -> ResponseReturnValue:
+    """Show what the engagement covers, and what can be done."""
+    return _overview(seat)
+
+
+@blueprint.post("/evidence")
+@auditor_entrance.seated
+def take_evidence(seat: Seat) -> ResponseReturnValue:
+    """Give the evidence bundle of the engagement (AUD-8)."""
+    try:
+        bundle = evidence.export(wiring(), seat)
+    except NotFoundError:
+        text = gettext("Nothing is signed yet. Try later.")
+        return _overview(seat, 422, Problem("evidence", text))
+    response = Response(bundle, mimetype="application/json")
+    response.headers["Content-Disposition"] = 'attachment; filename="evidence.json"'
+    return response
+
+
+@blueprint.get("/events")
+@auditor_entrance.seated
+def events(seat: Seat) -> ResponseReturnValue:
+    """Search the log's public parts, newest first (AUD-2)."""
+    issues: list[Issue] = []
+    query = searching.read(request.args, issues, instant=_local_instant)
+    before = request.args.get("before", type=int)
+    answer = None
+    if not issues:
+        answer = searching.answer(wiring(), seat, query, before=before, limit=_PAGE)
+    given = {name: request.args[name] for name in searching.FILTERS if request.args.get(name)}
+    return auditor_entrance.desk_page(
+        "desk_events.html",
+        seat,
+        422 if issues else 200,
+        answer=answer,
+        given=given,
+        following=urlencode(given | {"before": answer.page.before}) if answer else "",
+        organisations=_organisations(seat),
+        catalogue=CATALOGUE,
+        most=search.COUNT_MOST,
+        problems=[Problem(each.field.strip("/"), _malformed(each)) for each in issues],
+    )
+
+
+def _malformed(issue: Issue) -> str:
+    if issue.field in {"/since", "/until"}:
+        return str(gettext("This is no day and time."))
+    return str(gettext("This is not understood. Choose from the list, or copy it from a result."))
+
+
+def _local_instant(text: str) -> datetime:
+    found = languages.local_instant(text)
+    return from_rfc3339(text) if found is None else found
+
+
+def _organisations(seat: Seat) -> dict[UUID, Organisation]:
+    with wiring().uow.read() as session:
+        found = organisations.all_of_them(session)
+    return {each.id: each for each in found if seat.scope.covers(each.id)}
+
+
+def _overview(seat: Seat, status: int = 200, *problems: Problem) -> Response:
+    return auditor_entrance.desk_page(
+        "desk.html",
+        seat,
+        status,
+        organisations=_organisations(seat).values(),
+        problems=problems,
+    )

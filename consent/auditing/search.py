@@ -1,0 +1,232 @@
+"""Searching the log's public parts within an engagement, newest first (AUD-2, AUD-16)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy.orm import Session
+
+from consent.auditing.engagements import Scope
+from consent.auditing.models import SearchableEvent
+from consent.models import Agreement, Event, Grant, LogEntry, LogPending, Request
+from pds.catalogue import CATALOGUE
+
+COUNT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for; None: whatever.
+
+    `person` is a pseudonym of the engagement. `since` is inclusive, `until` exclusive, both narrow
+    the engagement's period and never widen it. `state` is the agreement's, at present.
+    """
+
+    person: str | None = None
+    organisation: UUID | None = None
+    agreement: UUID | None = None
+    purpose: str | None = None
+    collection: str | None = None
+    cluster: str | None = None
+    state: str | None = None
+    event: str | None = None
+    channel: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An event as an auditor sees it; `index` is its place in the log.
+
+    `reference` is stream and number, None where the stream would name a vault.
+    """
+
+    index: int
+    minute: datetime
+    name: str
+    organisation_id: UUID | None
+    person: str | None
+    agreement_id: UUID | None
+    purpose: str | None
+    collections: tuple[str, ...]
+    outcome: str
+    count: int
+    channel: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of results; `before` leads to the next one, None: this is the last."""
+
+    events: Sequence[Found]
+    before: int | None
+
+
+def find(
+    session: Session, scope: Scope, query: Query, *, before: int | None = None, limit: int = 50
+) -> Page:
+    """Return a page of what a query finds.
+
+    Args:
+        session: of a read transaction.
+        scope: of the engagement.
+        query: what is looked for.
+        before: the place before which; None: from the newest on.
+        limit: at most so many.
+    """
+    statement = select(SearchableEvent).where(*conditions(session, scope, query))
+    if before is not None:
+        statement = statement.where(SearchableEvent.index < before)
+    statement = statement.order_by(SearchableEvent.index.desc()).limit(limit + 1)
+    rows = session.scalars(statement).all()
+    page = rows[:limit]
+    return Page(described(session, scope, page), page[-1].index if len(rows) > limit else None)
+
+
+def count(session: Session, scope: Scope, query: Query) -> int:
+    """Return how many events a query finds; above `COUNT_MOST` it stops counting."""
+    some = (
+        select(SearchableEvent.index)
+        .where(*conditions(session, scope, query))
+        .limit(COUNT_MOST + 1)
+        .subquery()
+    )
+    return session.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def waiting(session: Session) -> int:
+    """Return how many events are not signed yet, and so in no result."""
+    return session.execute(select(func.count()).select_from(LogPending)).scalar_one()
+
+
+def conditions(session: Session, scope: Scope, query: Query) -> list[ColumnElement[bool]]:
+    """Return what an event must meet to be within an engagement and found by a query."""
+    event = SearchableEvent
+    found = [in_scope(scope)]
+    found += [
+        column == wanted
+        for column, wanted in (
+            (event.organisation_id, query.organisation),
+            (event.purpose, query.purpose),
+            (event.name, query.event),
+            (event.channel, query.channel),
+            (event.outcome, query.outcome),
+        )
+        if wanted is not None
+    ]
+    if query.since is not None:
+        found.append(event.minute >= query.since)
+    if query.until is not None:
+        found.append(event.minute < query.until)
+    if query.collection is not None:
+        found.append(_has_collection(query.collection))
+    if query.cluster is not None:
+        found.append(or_(false(), *map(_has_collection, collections_of(query.cluster))))
+    if query.state is not None or query.agreement is not None:
+        found.append(event.grant_id.in_(_grants(scope, query)))
+    if query.person is not None:
+        found.append(_of_person(session, scope, query.person))
+    return found
+
+
+def in_scope(scope: Scope) -> ColumnElement[bool]:
+    """Return the condition that an event is within an engagement."""
+    event = SearchableEvent
+    in_period = and_(event.minute >= scope.since, event.minute < scope.until)
+    if scope.organisations is not None:
+        return and_(event.organisation_id.in_(sorted(scope.organisations)), in_period)
+    return and_(or_(event.organisation_id.is_not(None), event.is_operators), in_period)
+
+
+def collections_of(cluster: str) -> list[str]:
+    """Return the collections that have attributes of a cluster."""
+    return [name for name, kind in CATALOGUE.collections.items() if kind.cluster.name == cluster]
+
+
+def vault_of(session: Session, scope: Scope, person: str) -> tuple[int, UUID] | None:
+    """Return bucket and vault of a pseudonym, or None; for use inside the server alone."""
+    bucket = scope.pseudonyms.bucket_of(person)
+    if bucket is None:
+        return None
+    vaults = {
+        vault_id
+        for model in (Grant, Request)
+        for vault_id in session.scalars(
+            select(model.vault_id).where(model.bucket == bucket, scope.is_of(model.organisation_id))
+        )
+    }
+    vault_id = scope.pseudonyms.find(person, vaults)
+    return None if vault_id is None else (bucket, vault_id)
+
+
+def described(session: Session, scope: Scope, rows: Sequence[SearchableEvent]) -> list[Found]:
+    """Return events as an auditor sees them, with pseudonyms."""
+    query = (
+        select(
+            LogEntry.index.label("place"),
+            Event.bucket,
+            Event.vault_id,
+            Event.stream,
+            Event.seq,
+            Grant.agreement_id,
+        )
+        .join(Event, and_(Event.bucket == LogEntry.bucket, Event.id == LogEntry.event_id))
+        .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
+        .where(LogEntry.index.in_([row.index for row in rows]))
+    )
+    more = {row.place: row for row in session.execute(query)}
+    found = []
+    for row in rows:
+        known = more.get(row.index)
+        vault_id = known.vault_id if known else None
+        names_vault = known is None or known.stream.startswith("v.")
+        found.append(
+            Found(
+                index=row.index,
+                minute=row.minute,
+                name=row.name,
+                organisation_id=row.organisation_id,
+                person=scope.pseudonyms.of(known.bucket, vault_id) if known and vault_id else None,
+                agreement_id=known.agreement_id if known else None,
+                purpose=row.purpose,
+                collections=tuple(filter(None, row.collections.split(","))),
+                outcome=row.outcome,
+                count=row.count,
+                channel=row.channel,
+                reference=None if names_vault or known is None else f"{known.stream}/{known.seq}",
+            )
+        )
+    return found
+
+
+def _has_collection(name: str) -> ColumnElement[bool]:
+    return SearchableEvent.collections.contains(f",{name},", autoescape=True)
+
+
+def _grants(scope: Scope, query: Query) -> ColumnElement[UUID]:
+    same = and_(Agreement.bucket == Grant.bucket, Agreement.id == Grant.agreement_id)
+    statement = select(Grant.id).join(Agreement, same).where(scope.is_of(Grant.organisation_id))
+    if query.state is not None:
+        statement = statement.where(Agreement.state == query.state)
+    if query.agreement is not None:
+        statement = statement.where(Agreement.id == query.agreement)
+    return statement.scalar_subquery()
+
+
+def _of_person(session: Session, scope: Scope, person: str) -> ColumnElement[bool]:
+    found = vault_of(session, scope, person)
+    if found is None:
+        return false()
+    places = (
+        select(LogEntry.index)
+        .join(Event, and_(Event.bucket == LogEntry.bucket, Event.id == LogEntry.event_id))
+        .where(Event.bucket == found[0], Event.vault_id == found[1])
+    )
+    return SearchableEvent.index.in_(places)

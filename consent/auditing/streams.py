@@ -1,0 +1,39 @@
+"""Which event streams an engagement opens: those of grants, and the deployment's for a whole one.
+
+A vault's own stream is never among them: its name is the vault's, which no leaf can hide, and what
+it tells, such as unlocking, concerns nobody but its owner (P-32).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, exists, select
+from sqlalchemy.orm import Session
+
+from consent.auditing.engagements import Scope
+from consent.log.entries import grant_stream
+from consent.log.evidence import DEPLOYMENT, Stream
+from consent.models import Event, Grant
+
+
+def of_scope(session: Session, scope: Scope) -> list[Stream]:
+    """Return the streams in which something happened in the period.
+
+    What came before it in the same stream goes with them: nobody can judge a read without the
+    consent that it rests on.
+    """
+    happened = exists().where(
+        and_(
+            Event.bucket == Grant.bucket,
+            Event.vault_id == Grant.vault_id,
+            Event.grant_id == Grant.id,
+            Event.at >= scope.since,
+            Event.at < scope.until,
+        )
+    )
+    query = (
+        select(Grant.bucket, Grant.id)
+        .where(scope.is_of(Grant.organisation_id), happened)
+        .order_by(Grant.bucket, Grant.id)
+    )
+    found = [Stream(bucket, grant_stream(grant_id)) for bucket, grant_id in session.execute(query)]
+    return [DEPLOYMENT, *found] if scope.covers_everyone else found

@@ -1,0 +1,108 @@
+"""The auditor's desk on pages: signing in, engagements, what is outside of them (AUD-1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from pds.ids import random_uuid
+from tests.support.auditing import engaged, integrate, new_auditor
+
+
+@pytest.fixture
+def shop(world):
+    return world.organisation()
+
+
+def test_an_auditor_signs_in_and_takes_the_evidence_of_an_engagement(world, shop, browser):
+    auditor = engaged(world, shop)
+    integrate(world)
+    desk = auditor.sign_in(browser)
+
+    listed = browser.get("/auditor/engagements")
+    overview = browser.get(desk)
+    taken = browser.post(f"{desk}/evidence", {"csrf": browser.token()})
+
+    assert desk in listed.text
+    assert "Xəzər Market" in overview.text
+    assert taken.response.json()["format"] == "pds-bundle/1"
+
+
+def test_the_access_secret_is_in_no_address_and_no_cookie(world, browser):
+    auditor = engaged(world)
+    answer = browser.submit(browser.get("/auditor"), "access", access=auditor.access)
+
+    assert auditor.access not in answer.location
+    assert auditor.access not in str(browser.http.cookies)
+    cookie = answer.response.headers["Set-Cookie"]
+    assert ("HttpOnly" in cookie, "SameSite=Lax" in cookie) == (True, True)
+
+
+@pytest.mark.parametrize("access", ["", "pds_ad.short", "pds_ad." + "A" * 64 + ".00000000"])
+def test_a_wrong_access_signs_nobody_in(browser, access):
+    answer = browser.submit(browser.get("/auditor"), "access", access=access)
+
+    assert (answer.status, "Set-Cookie" in answer.response.headers) == (422, False)
+    assert browser.get("/auditor/engagements").location.startswith("/auditor?next=")
+
+
+def test_an_engagement_of_others_and_an_ended_one_look_like_none(world, shop, browser):
+    mine, other = engaged(world, shop), engaged(world, shop)
+    mine.sign_in(browser)
+    of_other = browser.get(f"/auditor/engagements/{other.engagement_id}")
+    mine.end()
+
+    answers = [
+        of_other,
+        browser.get(f"/auditor/engagements/{mine.engagement_id}"),
+        browser.get(f"/auditor/engagements/{random_uuid()}"),
+    ]
+
+    assert [each.status for each in answers] == [404, 404, 404]
+    assert "No engagement is open for you" in browser.get("/auditor/engagements").text
+
+
+def test_signing_out_and_time_end_the_sign_in(world, shop, browser, clock):
+    auditor = engaged(world, shop)
+    desk = auditor.sign_in(browser)
+    browser.post("/auditor/sign-out", {"csrf": browser.token()})
+    assert browser.get(desk).status == 303
+
+    auditor.sign_in(browser)
+    clock.move(hours=2)
+    assert browser.get(desk).status == 303
+
+
+def test_an_auditors_cookie_opens_no_vault_and_a_persons_no_desk(world, hers, new_browser):
+    auditor = engaged(world)
+    theirs = new_browser()
+    desk = auditor.sign_in(theirs)
+
+    assert theirs.get("/vault").location.startswith("/sign-in")
+    assert hers.get(desk).location.startswith("/auditor?next=")
+
+
+def test_an_access_without_an_engagement_shows_none(world, browser):
+    _, access = new_auditor(world)
+    answer = browser.follow(browser.submit(browser.get("/auditor"), "access", access=access))
+
+    assert "No engagement is open for you" in answer.text
+
+
+def test_the_log_is_searched_on_a_page(world, aysel, shop, browser):
+    """AUD-2."""
+    aysel.save("contact", email="canary@poct.example")
+    connected = world.connect(aysel, shop, shop.publish(required=["contact.email"]))
+    connected.get("/v1/records")
+    auditor = engaged(world, shop)
+    integrate(world)
+    desk = auditor.sign_in(browser)
+
+    found = browser.get(f"{desk}/events?event=data.read")
+    nothing = browser.get(f"{desk}/events?event=consent.withdrawn")
+    wrong = browser.get(f"{desk}/events?since=never")
+
+    assert ("1 event<" in found.text, "Data read" in found.text) == (True, True)
+    assert "Nothing found" in nothing.text
+    assert (wrong.status, "This is no day and time." in wrong.text) == (422, True)
+    for secret in ("canary", aysel.login, aysel.vault_id.hex):
+        assert secret not in found.text
