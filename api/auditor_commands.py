@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.orm import Session
 
 from api.command_line import instance_option, json_option, print_json, services_of
@@ -133,7 +133,8 @@ def show(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
         print_json({"auditors": named, "engagements": listed})
         return
     names = {str(each.id): each.name for each in people}
-    table = Table("engagement", "auditors", "organisations", "period", "until")
+    # An id that is broken over lines cannot be copied.
+    table = Table(Column("engagement", no_wrap=True), "auditors", "of", "period", "until")
     for one in listed:
         members = one["auditors"] if isinstance(one["auditors"], list) else []
         organisations = one["organisations"]

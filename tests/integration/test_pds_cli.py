@@ -348,4 +348,4 @@ def test_an_auditor_is_engaged_and_stopped_by_the_operator(folder):
     (engagement,) = listed["engagements"]
     assert (engagement["engagement"], engagement["auditors"]) == (opened, [auditor_id])
     assert engagement["ended_at"] is not None
-    assert opened in type_in("auditor", "list", "--instance", folder).stdout.replace("\n", "")
+    assert opened in type_in("auditor", "list", "--instance", folder).stdout
