@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from consent import limits
@@ -33,10 +33,22 @@ from pds.crypto.secrets import TokenSecret
 from pds.errors import DecryptionError
 from pds.events import VaultRef
 from pds.keys import OpenVault, VaultKeys, Wrap, Wrapped, Wrapper
+from pds.store import Sender
 
 # What a grant key wraps.
 COLLECTION = "collection"
 INBOUND = "inbound"
+_NEXT_LIVE_SEQ = (
+    update(Grant)
+    .where(
+        Grant.bucket == bindparam("b_bucket"),
+        Grant.id == bindparam("b_grant"),
+        Grant.state.in_([state.value for state in LIVE_GRANT_STATES]),
+        Grant.expires_at > bindparam("b_now"),
+    )
+    .values(seq=Grant.seq + 1)
+    .returning(Grant.seq)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +233,15 @@ def next_seq(session: Session, bucket: int, grant_id: UUID) -> int:
         .values(seq=Grant.seq + 1)
         .returning(Grant.seq)
     ).scalar_one()
+
+
+def next_live_seq(sender: Sender, bucket: int, grant_id: UUID, *, now: datetime) -> int | None:
+    """Take the next number of a live grant's event stream, and lock its row (P-6).
+
+    None: it has ended, or there is none.
+    """
+    place = {"b_bucket": bucket, "b_grant": grant_id, "b_now": now}
+    return sender.execute(_NEXT_LIVE_SEQ, place).scalar_one_or_none()
 
 
 def live_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list[Grant]:

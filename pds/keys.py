@@ -25,8 +25,18 @@ from pds.crypto.sealed_box import KEY_BYTES, Kind, open_box, seal
 from pds.errors import KeyUnavailableError
 from pds.events import VaultRef
 from pds.models import CollectionKey, KeyWrap
+from pds.store import Sender, connection_of
 
 POLICY_VERSION = b"\x01"
+_INSERT = insert(KeyWrap)
+_WRAPPED_BY = select(
+    KeyWrap.wrapped_kind, KeyWrap.wrapped_id, KeyWrap.wrapped_version, KeyWrap.blob
+).where(
+    KeyWrap.bucket == bindparam("b_bucket"),
+    KeyWrap.vault_id == bindparam("b_vault"),
+    KeyWrap.by_kind == bindparam("b_kind"),
+    KeyWrap.by_id == bindparam("b_id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ class VaultKeys:
             fields=self._fields(by, wrapped),
         )
 
-    def store(self, session: Session, wraps: Iterable[Wrap], *, now: datetime) -> None:
+    def store(self, sender: Sender, wraps: Iterable[Wrap], *, now: datetime) -> None:
         """Insert wraps. For a grant's, the caller holds the grant's row lock (P-6)."""
         rows = [
             {
@@ -135,27 +145,25 @@ class VaultKeys:
             for wrap in wraps
         ]
         if rows:
-            session.execute(insert(KeyWrap), rows)
+            connection_of(sender).execute(_INSERT, rows)
 
-    def load(self, session: Session, by: Wrapper) -> list[tuple[Wrapped, bytes]]:
+    def load(self, sender: Sender, by: Wrapper) -> list[tuple[Wrapped, bytes]]:
         """Return all that one key wraps, still sealed."""
-        query = select(
-            KeyWrap.wrapped_kind, KeyWrap.wrapped_id, KeyWrap.wrapped_version, KeyWrap.blob
-        ).where(
-            KeyWrap.bucket == self.bucket,
-            KeyWrap.vault_id == self.vault_id,
-            KeyWrap.by_kind == by.kind,
-            KeyWrap.by_id == by.id,
-        )
+        place = {
+            "b_bucket": self.bucket,
+            "b_vault": self.vault_id,
+            "b_kind": by.kind,
+            "b_id": by.id,
+        }
         return [
             (Wrapped(kind, name, version), blob)
-            for kind, name, version, blob in session.execute(query)
+            for kind, name, version, blob in sender.execute(_WRAPPED_BY, place)
         ]
 
-    def delete_by(self, session: Session, kind: str, ids: Sequence[UUID]) -> None:
+    def delete_by(self, sender: Sender, kind: str, ids: Sequence[UUID]) -> None:
         """Delete all that the given keys wrap: whoever held them holds nothing now."""
         if ids:
-            session.execute(
+            sender.execute(
                 delete(KeyWrap).where(
                     KeyWrap.bucket == self.bucket,
                     KeyWrap.vault_id == self.vault_id,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from api.oauth import refused_keys
@@ -23,6 +23,7 @@ from consent.requests import TYPE as DETAILS_TYPE
 from consent.vocabulary import Standing
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.ids import random_uuid
+from pds.store import Sender
 
 # What an organisation may do with a token of its own: everything, or answer for what it owes.
 RESOURCE_SCOPES = ("organisation", "obligations")
@@ -32,6 +33,25 @@ JWKS_KEPT_FOR = timedelta(minutes=10)  # what was fetched from a `jwks_uri` (THR
 FROZEN = (
     "organisation-frozen: its keys were reported stolen; it is served again when the operator has"
     " confirmed new ones"
+)
+_WITH_STANDING = (
+    select(
+        Client.id,
+        Client.organisation_id,
+        Client.name,
+        Client.name_az,
+        Client.name_en,
+        Client.redirect_uris,
+        Client.grant_types,
+        Client.scopes,
+        Client.jwks,
+        Client.jwks_uri,
+        Client.jwks_fetched_at,
+        Organisation.standing,
+        Organisation.is_frozen,
+    )
+    .join(Organisation, Organisation.id == Client.organisation_id)
+    .where(Client.id == bindparam("b_id"))
 )
 _KEYS_KEPT = 2  # a rotation keeps the last set's newest key beside the new ones
 
@@ -47,16 +67,19 @@ class ClientRecord:
     jwks_uri: str | None = None
 
 
-def usable_jwks(client: Client, *, now: datetime) -> dict[str, list[dict[str, str]]]:
+def usable_jwks(
+    client: Client | Row[*tuple[Any, ...]], *, now: datetime
+) -> dict[str, list[dict[str, str]]]:
     """Return a client's keys; none if they were fetched too long ago."""
+    jwks: dict[str, list[dict[str, str]]] = client.jwks
     if client.jwks_uri is None:
-        return client.jwks
+        return jwks
     fetched_at = client.jwks_fetched_at
     is_old = fetched_at is None or fetched_at + JWKS_KEPT_FOR <= now
-    return {"keys": []} if is_old else client.jwks
+    return {"keys": []} if is_old else jwks
 
 
-def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClient | None:
+def find(sender: Sender, client_id: str, *, now: datetime) -> ConfidentialClient | None:
     """Return a client, or None.
 
     One whose organisation is suspended or removed may still do what it owes (CM-7), and no more:
@@ -69,23 +92,18 @@ def find(session: Session, client_id: str, *, now: datetime) -> ConfidentialClie
         return None
     if str(key) != client_id:
         return None
-    row = session.execute(
-        select(Client, Organisation.standing, Organisation.is_frozen)
-        .join(Organisation, Organisation.id == Client.organisation_id)
-        .where(Client.id == key)
-    ).one_or_none()
-    if row is None:
+    client = sender.execute(_WITH_STANDING, {"b_id": key}).one_or_none()
+    if client is None:
         return None
-    client: Client = row[0]
     named = {"az": client.name_az, "en": client.name_en}
     names = {locale: name for locale, name in named.items() if name is not None}
     handle = ClientRecord(client.id, client.organisation_id, client.name, names, client.jwks_uri)
     jwks = usable_jwks(client, now=now)
-    if row.is_frozen:
+    if client.is_frozen:
         return ConfidentialClient(
             client_id=client_id, jwks=jwks, grant_types=frozenset(), barred=FROZEN, handle=handle
         )
-    if row.standing != Standing.GOOD:
+    if client.standing != Standing.GOOD:
         return ConfidentialClient(
             client_id=client_id,
             jwks=jwks,

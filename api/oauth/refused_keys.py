@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from api.oauth.ext.clients import suits
 from api.oauth.ext.compact_jws import ALGORITHMS, import_public_key, jwk_thumbprint
 from api.oauth.models import RefusedKey
+from pds.store import Sender
 
 _INSERT = {
     "sqlite": sqlite_insert(RefusedKey).on_conflict_do_nothing(),
@@ -38,10 +39,10 @@ def refuse(session: Session, thumbprints: Iterable[str], *, now: datetime) -> No
         session.execute(_INSERT[session.get_bind().dialect.name], rows)
 
 
-def refused(session: Session, thumbprints: Iterable[str]) -> set[str]:
+def refused(sender: Sender, thumbprints: Iterable[str]) -> set[str]:
     """Return which of these are refused."""
     query = select(RefusedKey.thumbprint).where(RefusedKey.thumbprint.in_(set(thumbprints)))
-    return set(session.scalars(query))
+    return set(sender.scalars(query))
 
 
 def accepted(session: Session, keys: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -45,8 +45,8 @@ class RemoteKeys:
 
     def find(self, client_id: str) -> ConfidentialClient | None:
         """Return a client that knows how to renew its keys; fetches nothing by itself."""
-        with self.store.read() as session:
-            found = clients.find(session, client_id, now=self.clock.now())
+        with self.store.rows() as connection:
+            found = clients.find(connection, client_id, now=self.clock.now())
         if found is None or not isinstance(found.handle, ClientRecord):
             return found
         if found.handle.jwks_uri is None:

@@ -23,7 +23,7 @@ from pds.clock import Clock
 from pds.crypto.labels import TOKEN_LOOKUP, derive
 from pds.errors import ConflictError
 from pds.ids import IdFactory
-from pds.store import Sender, Store
+from pds.store import Sender, Store, connection_of
 
 # Requests of one client that nobody has decided on: more than people can open while they live.
 MOST_WAITING = 2_000
@@ -39,7 +39,7 @@ def insert_replay(  # noqa: PLR0917 - one row
     sender: Sender, bucket: int, kind: str, subject: str, jti_hash: bytes, expires_at: datetime
 ) -> bool:
     """Record a one-time value; False if it was there already (DPoP-D23)."""
-    connection = sender.connection() if isinstance(sender, Session) else sender
+    connection = connection_of(sender)
     row = {
         "bucket": bucket,
         "kind": kind,
@@ -61,8 +61,8 @@ class ReplayTable:
     def insert(self, kind: str, subject: str, jti_hash: bytes, expires_at: int) -> bool:
         """Record a one-time value in a transaction of its own; False if it was there already."""
         until = datetime.fromtimestamp(expires_at, UTC)
-        return self.store.write(
-            lambda session: insert_replay(session, self.bucket, kind, subject, jti_hash, until)
+        return self.store.write_rows(
+            lambda rows: insert_replay(rows, self.bucket, kind, subject, jti_hash, until)
         )
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, UnauthorizedClientError
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from api.oauth import refused_keys
@@ -35,7 +36,6 @@ from consent.manifests import withheld_by_agreement
 from consent.models import Agreement, AgreementVersion, Grant, Organisation
 from consent.organisations import pairwise_subject
 from consent.requests import TYPE as DETAILS_TYPE
-from consent.templates import find as find_template
 from consent.vocabulary import LIVE_GRANT_STATES, EventName
 from pds.clock import Clock
 from pds.crypto.secrets import TokenKind, TokenSecret, mint, parse
@@ -44,19 +44,78 @@ from pds.ids import IdFactory, new_bucket
 from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrapper
 from pds.settings import Settings
-from pds.store import Store
+from pds.store import Sender, Store, connection_of
 from pds.vaults import audit_public_key
 
 _USABLE = tuple(state.value for state in LIVE_GRANT_STATES)
+_FOUND = (
+    select(
+        *Token.__table__.columns,
+        Grant.vault_id,
+        Grant.organisation_id,
+        Grant.client_id.label("grant_client_id"),
+        Grant.agreement_id,
+        Grant.agreement_version,
+        Grant.state.label("grant_state"),
+        Grant.expires_at.label("grant_expires_at"),
+        Grant.key_generation,
+        Organisation.key_generation.label("of_organisation"),
+    )
+    .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
+    .outerjoin(Organisation, Organisation.id == Grant.organisation_id)
+    .where(Token.bucket == bindparam("b_bucket"), Token.selector == bindparam("b_selector"))
+)
+_KEY_GENERATIONS = (
+    select(Grant.key_generation, Organisation.key_generation)
+    .join(Organisation, Organisation.id == Grant.organisation_id)
+    .where(Grant.bucket == bindparam("b_bucket"), Grant.id == bindparam("b_grant"))
+)
+_INSERT = insert(Token)
+_AGREED = (
+    select(
+        AgreementVersion.document,
+        AgreementVersion.sha256,
+        Agreement.template_id,
+        Agreement.connection_id,
+    )
+    .join(
+        Agreement,
+        and_(
+            Agreement.bucket == AgreementVersion.bucket,
+            Agreement.id == AgreementVersion.agreement_id,
+        ),
+    )
+    .where(
+        AgreementVersion.bucket == bindparam("b_bucket"),
+        AgreementVersion.agreement_id == bindparam("b_agreement"),
+        AgreementVersion.version == bindparam("b_version"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """The grant of a token, as it was when the token was looked for."""
+
+    bucket: int
+    id: UUID
+    vault_id: UUID
+    organisation_id: UUID
+    client_id: UUID
+    agreement_id: UUID
+    agreement_version: int
+    state: str
+    expires_at: datetime
+    key_generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A token row that a secret matched, with its grant."""
+    """A row of `tokens` that a secret matched, with its grant."""
 
     secret: TokenSecret
-    row: Token
-    grant: Grant | None  # None: client credentials
+    row: Row[*tuple[Any, ...]]
+    grant: TokenGrant | None  # None: client credentials
 
     def check_client(self, client: ConfidentialClient) -> bool:
         """Tell whether the token is this client's."""
@@ -110,25 +169,29 @@ class TokenService:
         secret = parse(text, *kinds)
         if secret is None:
             return None
-        bucket = self.ids.bucket_of(secret.selector)
-        query = (
-            select(Token, Grant, Organisation.key_generation)
-            .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
-            .outerjoin(Organisation, Organisation.id == Grant.organisation_id)
-            .where(Token.bucket == bucket, Token.selector == secret.selector)
-        )
-        with self.store.read() as session:
-            found = session.execute(query).one_or_none()
-        if found is None:
-            return None
-        row: Token = found[0]
-        grant: Grant | None = found[1]
-        if row.kind != secret.kind or not secret.matches(row.verifier):
+        place = {"b_bucket": self.ids.bucket_of(secret.selector), "b_selector": secret.selector}
+        with self.store.rows() as connection:
+            row = connection.execute(_FOUND, place).one_or_none()
+        if row is None or row.kind != secret.kind or not secret.matches(row.verifier):
             return None
         if row.expires_at <= self.clock.now():
             return None
-        if grant is not None and grant.key_generation != found.key_generation:
+        if row.grant_id is None:
+            return Found(secret, row, None)
+        if row.key_generation != row.of_organisation:
             return None  # frozen: what was issued before is good for nothing any more
+        grant = TokenGrant(
+            bucket=row.bucket,
+            id=row.grant_id,
+            vault_id=row.vault_id,
+            organisation_id=row.organisation_id,
+            client_id=row.grant_client_id,
+            agreement_id=row.agreement_id,
+            agreement_version=row.agreement_version,
+            state=row.grant_state,
+            expires_at=row.grant_expires_at,
+            key_generation=row.key_generation,
+        )
         return Found(secret, row, grant)
 
     def redeem(self, text: str, client: ConfidentialClient) -> CodeRecord | None:
@@ -246,21 +309,22 @@ class TokenService:
             authorization_details=[self.granted_details(grant)] if grant else (),
         )
 
-    def granted_details(self, grant: Grant) -> dict[str, Any]:
+    def granted_details(self, grant: Grant | TokenGrant) -> dict[str, Any]:
         """Return the RAR object as granted (RFC 9396 section 7)."""
-        with self.store.read() as session:
-            version = session.get(
-                AgreementVersion, (grant.bucket, grant.agreement_id, grant.agreement_version)
-            )
-            agreement = session.get(Agreement, (grant.bucket, grant.agreement_id))
-            if version is None or agreement is None:
-                raise InvalidGrantError
-            document: Any = canonical.parse(version.document)
-            template = find_template(session, document["template_sha256"])
+        place = {
+            "b_bucket": grant.bucket,
+            "b_agreement": grant.agreement_id,
+            "b_version": grant.agreement_version,
+        }
+        with self.store.rows() as connection:
+            agreed = connection.execute(_AGREED, place).one_or_none()
+        if agreed is None:
+            raise InvalidGrantError
+        document = _read_agreement(agreed.document)
         return {
             "type": DETAILS_TYPE,
-            "template": str(template.id),
-            "template_sha256": template.sha256,
+            "template": str(agreed.template_id),
+            "template_sha256": document["template_sha256"],
             "actions": document["actions"],
             "attributes": document["attributes"],
             "duration": document["duration"],
@@ -271,13 +335,15 @@ class TokenService:
             "locations": [f"{self.settings.server.issuer}/v1"],
             "agreement": document["id"],
             "agreement_version": document["version"],
-            "agreement_sha256": version.sha256,
-            "connection": str(agreement.connection_id),
+            "agreement_sha256": agreed.sha256,
+            "connection": str(agreed.connection_id),
             "expires_at": document["expires_at"],
             "withheld": withheld_by_agreement(document["denied"], document["coarsenings"]),
         }
 
-    def _issue_for_grant(self, request: TokenRequest, found: Found, grant: Grant) -> dict[str, Any]:
+    def _issue_for_grant(
+        self, request: TokenRequest, found: Found, grant: TokenGrant
+    ) -> dict[str, Any]:
         now = self.clock.now()
         opened = self._open(found, grant)
         # Whole seconds: the expiry is bound into the wrap in that form.
@@ -298,38 +364,38 @@ class TokenService:
         name = EventName.TOKEN_ISSUED if is_code else EventName.TOKEN_REFRESHED
         private = seal_private({"vault": str(grant.vault_id)}, grant_key=opened.audit_key)
 
-        def job(session: Session) -> None:
-            locked = grants.lock(session, grant.bucket, grant.id)
-            if locked is None or locked.state not in _USABLE or locked.expires_at <= now:
+        def job(rows: Connection) -> None:
+            seq = grants.next_live_seq(rows, grant.bucket, grant.id, now=now)
+            if seq is None:
                 raise InvalidGrantError
-            self._check_keys(session, request, found_under=grant, locked=locked)
+            self._check_keys(rows, request, grant)
             if is_code:
-                self._consume(session, found, now)
-            opened.vault.store(session, wraps, now=now)
+                self._consume(rows, found, now)
+            opened.vault.store(rows, wraps, now=now)
             self._insert(
-                session,
+                rows,
                 access,
-                grant=locked,
+                grant=grant,
                 client_id=grant.client_id,
                 jkt=request.dpop_jkt,
                 expires_at=expires_at,
             )
             if found.row.merges:
                 # Now, not with the approval: a code that is lost must lose nothing (GM-M5).
-                self._end(session, locked, self._selectors(session, locked, "rt"))
+                self._end(rows, grant, self._selectors(rows, grant, "rt"))
             if refresh is not None:
                 self._insert(
-                    session,
+                    rows,
                     refresh,
-                    grant=locked,
+                    grant=grant,
                     client_id=grant.client_id,
                     expires_at=grant.expires_at,
                 )
             self.log.append(
-                session,
+                rows,
                 bucket=grant.bucket,
                 stream=grant_stream(grant.id),
-                seq=grants.next_seq(session, grant.bucket, grant.id),
+                seq=seq,
                 name=name,
                 at=now,
                 private=private,
@@ -338,7 +404,7 @@ class TokenService:
                 client=grant.client_id,
             )
 
-        self.store.write(job)
+        self.store.write_rows(job)
         body = {
             "access_token": access.text(),
             "expires_in": request.expires_in,
@@ -374,24 +440,23 @@ class TokenService:
         self.store.write(job)
         return {"access_token": access.text(), "expires_in": request.expires_in}
 
-    def _check_keys(
-        self, session: Session, request: TokenRequest, *, found_under: Grant, locked: Grant
-    ) -> None:
+    def _check_keys(self, sender: Sender, request: TokenRequest, found_under: TokenGrant) -> None:
         """Refuse for a grant that was frozen, or confirmed anew, since it was looked at."""
-        key_generation = organisations.get(session, locked.organisation_id).key_generation
-        if not found_under.key_generation == locked.key_generation == key_generation:
+        place = {"b_bucket": found_under.bucket, "b_grant": found_under.id}
+        of_grant, of_organisation = sender.execute(_KEY_GENERATIONS, place).one()
+        if not found_under.key_generation == of_grant == of_organisation:
             raise InvalidGrantError
-        _refuse_known_key(session, request.dpop_jkt)
+        _refuse_known_key(sender, request.dpop_jkt)
 
-    def _open(self, found: Found, grant: Grant) -> GrantKeys:
+    def _open(self, found: Found, grant: TokenGrant) -> GrantKeys:
         row = found.row
         vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
         confirmation = (row.jkt or "") if row.kind == "ac" else ""
         binding = TokenBinding(
             row.kind, row.selector, grant.id, row.client_id, confirmation, row.expires_at
         )
-        with self.store.read() as session:
-            wraps = vault.load(session, Wrapper("token", row.selector))
+        with self.store.rows() as connection:
+            wraps = vault.load(connection, Wrapper("token", row.selector))
         try:
             for _, blob in wraps:
                 return GrantKeys.from_token(vault, binding, found.secret, blob)
@@ -399,8 +464,8 @@ class TokenService:
             raise InvalidGrantError from exc
         raise InvalidGrantError
 
-    def _consume(self, session: Session, found: Found, now: datetime) -> None:
-        consumed = session.execute(
+    def _consume(self, sender: Sender, found: Found, now: datetime) -> None:
+        consumed = sender.execute(
             update(Token)
             .where(
                 Token.bucket == found.row.bucket,
@@ -415,9 +480,9 @@ class TokenService:
         grant = found.grant
         if grant is not None:
             vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
-            vault.delete_by(session, "token", [found.row.selector])
+            vault.delete_by(sender, "token", [found.row.selector])
 
-    def _end_after_reuse(self, grant: Grant) -> None:
+    def _end_after_reuse(self, grant: TokenGrant) -> None:
         now = self.clock.now()
 
         def job(session: Session) -> None:
@@ -430,21 +495,21 @@ class TokenService:
 
         self.store.write(job)
 
-    def _selectors(self, session: Session, grant: Grant, *kinds: str) -> list[UUID]:
+    def _selectors(self, sender: Sender, grant: Grant | TokenGrant, *kinds: str) -> list[UUID]:
         query = select(Token.selector).where(
             Token.bucket == grant.bucket,
             Token.grant_id == grant.id,
             Token.kind.in_(kinds or ("at", "rt")),
         )
-        return list(session.scalars(query))
+        return list(sender.scalars(query))
 
-    def _end(self, session: Session, grant: Grant, selectors: list[UUID]) -> None:
+    def _end(self, sender: Sender, grant: Grant | TokenGrant, selectors: list[UUID]) -> None:
         vault = VaultKeys(self.keys.deployment, grant.bucket, grant.vault_id)
-        vault.delete_by(session, "token", selectors)
-        self._delete(session, grant.bucket, selectors)
+        vault.delete_by(sender, "token", selectors)
+        self._delete(sender, grant.bucket, selectors)
 
-    def _delete(self, session: Session, bucket: int, selectors: list[UUID]) -> None:
-        session.execute(delete(Token).where(Token.bucket == bucket, Token.selector.in_(selectors)))
+    def _delete(self, sender: Sender, bucket: int, selectors: list[UUID]) -> None:
+        sender.execute(delete(Token).where(Token.bucket == bucket, Token.selector.in_(selectors)))
 
     def _log(
         self, session: Session, grant: Grant, name: EventName, now: datetime, *, count: int
@@ -466,10 +531,10 @@ class TokenService:
 
     def _insert(
         self,
-        session: Session,
+        sender: Sender,
         secret: TokenSecret,
         *,
-        grant: Grant | None,
+        grant: Grant | TokenGrant | None,
         client_id: UUID,
         expires_at: datetime,
         jkt: str | None = None,
@@ -478,25 +543,30 @@ class TokenService:
         code_challenge: str | None = None,
         merges: bool = False,
     ) -> None:
-        session.execute(
-            insert(Token).values(
-                bucket=self.ids.bucket_of(secret.selector),
-                selector=secret.selector,
-                kind=secret.kind,
-                verifier=secret.verifier(),
-                client_id=client_id,
-                grant_id=grant.id if grant else None,
-                jkt=jkt,
-                scope=scope,
-                created_at=self.clock.now(),
-                expires_at=expires_at,
-                redirect_uri=redirect_uri,
-                code_challenge=code_challenge,
-                merges=merges,
-            )
-        )
+        row = {
+            "bucket": self.ids.bucket_of(secret.selector),
+            "selector": secret.selector,
+            "kind": secret.kind,
+            "verifier": secret.verifier(),
+            "client_id": client_id,
+            "grant_id": grant.id if grant else None,
+            "jkt": jkt,
+            "scope": scope,
+            "created_at": self.clock.now(),
+            "expires_at": expires_at,
+            "redirect_uri": redirect_uri,
+            "code_challenge": code_challenge,
+            "merges": merges,
+        }
+        connection_of(sender).execute(_INSERT, row)
 
 
-def _refuse_known_key(session: Session, jkt: str) -> None:
-    if refused_keys.refused(session, [jkt]):
+def _refuse_known_key(sender: Sender, jkt: str) -> None:
+    if refused_keys.refused(sender, [jkt]):
         raise InvalidGrantError("the proof key is refused: it was in use at a freeze")
+
+
+@lru_cache(maxsize=4096)
+def _read_agreement(document: bytes) -> Any:  # noqa: ANN401 - of the form of an agreement
+    """Parse an agreement; cached by its whole text, so a hit is what a fresh parse would give."""
+    return canonical.parse(document)

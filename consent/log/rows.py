@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from consent.models import Event, EventPayload, LogPending
 from pds.db import Base
-from pds.store import Sender
+from pds.store import Sender, connection_of
 
 _EVENT = (
     "bucket",
@@ -38,7 +38,7 @@ _POSTGRESQL = "postgresql"
 
 def insert_event(sender: Sender, row: Mapping[str, Any]) -> None:
     """Insert an event, its payload and its pending leaf; `row` has all their columns."""
-    connection = sender.connection() if isinstance(sender, Session) else sender
+    connection = connection_of(sender)
     if connection.dialect.name == _POSTGRESQL:
         connection.execute(_AT_ONCE, {f"new_{name}": value for name, value in row.items()})
         return

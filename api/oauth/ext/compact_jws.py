@@ -2,10 +2,9 @@
 
     BASE64URL(UTF-8(protected header)) "." BASE64URL(payload) "." BASE64URL(signature)
 
-RFC 7515 section 7.1. Keys come in through joserfc. Signatures are checked by `cryptography`
-directly: on the hot path of a resource server the check of a proof is the dearest single step, and
-with parsed keys kept it takes less than half of what joserfc needs to parse, import and verify;
-joserfc also refuses headers above 512 bytes, which a proof with an RSA key exceeds.
+RFC 7515 section 7.1. Keys come in through joserfc, and those that were imported are kept. Text is
+read and signatures are checked here, on `cryptography`: joserfc takes the last of two members of
+one name, and refuses headers above 512 bytes, which a proof with an RSA key exceeds (ADR 0031).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk as joserfc_jwk
 from joserfc.errors import JoseError, SecurityWarning
 
+CACHED_KEYS: Final = 2048
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 # FAPI 2.0 section 5.4.1; RFC 9864 renames EdDSA with Ed25519 to plain "Ed25519".
@@ -97,8 +98,14 @@ def import_public_key(jwk: Mapping[str, Any], algorithm: str) -> PublicKey:
         raise JWSError("the key is not a public key")
     if jwk.get("kty") == "RSA" and len(str(jwk.get("n"))) not in _RSA_MODULUS_CHARS:
         raise JWSError("the modulus has not 2048 to 4096 bits")
+    return _imported(json.dumps(jwk, sort_keys=True), algorithm)
+
+
+@lru_cache(maxsize=CACHED_KEYS)
+def _imported(jwk: str, algorithm: str) -> PublicKey:
+    """Import a JWK; cached by its whole text, so a hit is what a fresh import would give."""
     try:
-        key = joserfc_jwk.import_key(dict(jwk)).public_key
+        key = joserfc_jwk.import_key(json.loads(jwk)).public_key
     # joserfc warns of a short RSA modulus behind zeros; where warnings are errors it raises that.
     except (JoseError, SecurityWarning, *_NO_KEY) as error:
         raise JWSError("not a usable key") from error

@@ -25,13 +25,12 @@ from urllib.parse import quote, urlsplit
 from authlib.oauth2 import OAuth2Error
 
 from api.oauth.ext import compact_jws
-from api.oauth.ext.compact_jws import ALGORITHMS, JWSError, PublicKey
+from api.oauth.ext.compact_jws import ALGORITHMS, CACHED_KEYS, JWSError, PublicKey
 from api.oauth.ext.replay import one_time_hash
 
 PROOF_BYTES_MAX: Final = 8192
 JTI_CHARS_MAX: Final = 256
 HTU_CHARS_MAX: Final = 2048
-CACHED_KEYS: Final = 2048
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]", re.ASCII)
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
