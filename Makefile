@@ -129,10 +129,12 @@ drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop
 
-bench: $(STAMP) ## Measure decisions, consented reads beside bare ones, and the log
+bench: $(STAMP) peers ## Measure decisions, reads, the log, and tokens beside another server's
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.consented_read $(ARGS)
 	$(BIN)/python -m bench.log
+	$(BIN)/python -m bench.proof
+	$(BIN)/python -m bench.authorization_server
 
 verifier: $(STAMP) ## Make the verifier one file, for whoever has Python and cryptography only
 	$(BIN)/python -m tools.verifier.build dist/pds-verify.pyz

@@ -87,7 +87,10 @@ def _round(made, server, variant, algorithm, seconds, folder, arguments):
     # As many as the grants may fetch in a day, or as this machine can send.
     count = min(arguments.per_second_most * seconds, PEOPLE * FETCHES_PER_DAY)
     path = folder / "requests"
-    lines = ("\t".join(request) for request in made.requests(algorithm, count))
+    lines = (
+        f"GET\t{target}\t\tAuthorization: DPoP {token}\tDPoP: {proof}"
+        for target, token, proof in made.requests(algorithm, count)
+    )
     path.write_text("\n".join(lines), encoding="ascii")
     return load.run(server, **options, requests=path)
 

@@ -1,5 +1,19 @@
 -- Sends each prepared request once. Arguments: the file of requests; without one, GET / for ever.
+-- A line is a request: method, target, body and header fields, with tabs between them.
 local requests, sent = {}, 0
+
+local function prepared(line)
+    local parts = {}
+    for part in (line .. "\t"):gmatch("([^\t]*)\t") do
+        parts[#parts + 1] = part
+    end
+    local headers = {}
+    for number = 4, #parts do
+        local name, value = parts[number]:match("^(%S+): (.*)$")
+        headers[name] = value
+    end
+    return wrk.format(parts[1], parts[2], headers, parts[3])
+end
 
 function init(args)
     local path = args[1]
@@ -7,9 +21,7 @@ function init(args)
         return
     end
     for line in io.lines(path) do
-        local target, token, proof = line:match("^(%S+)\t(%S+)\t(%S+)$")
-        requests[#requests + 1] = "GET " .. target .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n" ..
-            "Authorization: DPoP " .. token .. "\r\nDPoP: " .. proof .. "\r\n\r\n"
+        requests[#requests + 1] = prepared(line)
     end
 end
 

@@ -6,10 +6,6 @@ as little in the store as reads of different people do.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import secrets
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -18,12 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import update
 
+from bench.signing import ProofKey
 from consent.models import Grant
 from pds import settings as settings_module
 from tests.support.oauth_client import new_key
@@ -38,30 +31,6 @@ PEOPLE = 24
 FETCHES_PER_DAY = 1_440  # the most that a template may ask for; `Rig.reset` starts the day anew
 COLLECTION = "profile"
 _TOKEN_SECONDS = 300  # half an access token's life
-_ECDSA = ec.ECDSA(SHA256())
-
-
-class ProofKey:
-    """A client's proof key that signs as fast as it can be done."""
-
-    def __init__(self, key: ECKey | OKPKey, algorithm: str) -> None:
-        """Take the key of a test client."""
-        self._key = key.private_key
-        header = {"typ": "dpop+jwt", "alg": algorithm, "jwk": key.as_dict(private=False)}
-        self._header = _b64u(json.dumps(header).encode())
-
-    def proof(self, url: str, access_token: str, *, now: int) -> str:
-        """Return a fresh proof for a GET."""
-        ath = _b64u(hashlib.sha256(access_token.encode()).digest())
-        claims = {"jti": secrets.token_urlsafe(16), "htm": "GET", "htu": url, "iat": now}
-        text = f"{self._header}.{_b64u(json.dumps(claims | {'ath': ath}).encode())}"
-        return f"{text}.{_b64u(self._sign(text.encode()))}"
-
-    def _sign(self, message: bytes) -> bytes:
-        if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            return self._key.sign(message)
-        r, s = decode_dss_signature(self._key.sign(message, _ECDSA))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 class Consent:
@@ -72,13 +41,13 @@ class Consent:
         page = connected.get(f"/v1/records?collection={COLLECTION}").json()
         (record,) = page["records"]
         self.path = f"/v1/records/{COLLECTION}/{record['id']}"
-        self._connected = connected
+        self.connected = connected
         self._token, self._made = connected.access_token, time.monotonic()
 
     def access_token(self) -> str:
         """Return a token that lives for a while yet."""
         if time.monotonic() - self._made > _TOKEN_SECONDS:
-            answer = self._connected.organisation.client.refresh(self._connected.refresh_token)
+            answer = self.connected.organisation.client.refresh(self.connected.refresh_token)
             self._token, self._made = answer.json()["access_token"], time.monotonic()
         return self._token
 
@@ -99,7 +68,8 @@ class Rig:
         reads = [(one.path, one.access_token()) for one in self.consents[algorithm]]
         for number in range(count):
             path, token = reads[number % len(reads)]
-            yield path, token, key.proof(self.world.url(path), token, now=now)
+            proof = key.proof("GET", self.world.url(path), now=now, access_token=token)
+            yield path, token, proof
 
     def reset(self) -> None:
         """Start the day's count of fetches anew."""
@@ -152,7 +122,3 @@ def _person(world: World, number: int) -> Person:
 def _write_settings(instance: Path, database_url: str) -> None:
     text = f'[server]\ninsecure_loopback = true\n[database]\nurl = "{database_url}"\n'
     (instance / settings_module.SETTINGS_FILE).write_text(text, encoding="utf-8")
-
-
-def _b64u(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -62,7 +62,7 @@ provider.use(async (context, next) => {
   let result = { error: "access_denied" };
   if (context.query.decision === "allow") {
     const grant = new provider.Grant({ accountId, clientId: params.client_id });
-    grant.addOIDCScope(params.scope);
+    if (params.scope) grant.addOIDCScope(params.scope);
     JSON.parse(params.authorization_details).forEach((each) => grant.addRar(each));
     result = { login: { accountId }, consent: { grantId: await grant.save() } };
   }
