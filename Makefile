@@ -9,6 +9,7 @@ KILLS ?= 200
 # They are random, so several runs of fewer walks are worth the same.
 WALKS ?= 2500
 MUTATIONS ?= 100000
+TAMPERINGS ?= 50000
 # Every release the project was tested with. `make setup CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= constraints.txt
 
@@ -26,7 +27,7 @@ NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vend
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent drill-oauth interop bench verifier clean
+	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper interop bench verifier clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +126,10 @@ drill-consent: $(STAMP) ## Take WALKS walks through consents against a model, an
 drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each, and wrong requests
 	PDS_MUTATIONS=$(MUTATIONS) $(BIN)/pytest -rP tests/property/test_oauth_mutations.py \
 		tests/e2e/test_oauth_parameters.py tests/e2e/test_openapi.py
+
+drill-tamper: $(STAMP) ## Tamper with evidence in TAMPERINGS ways, on each store too: all found, by name
+	PDS_TAMPERINGS=$(TAMPERINGS) $(BIN)/pytest -rP tests/drills/test_tamper.py \
+		tests/integration/log/test_log_tampering.py tests/integration/log/test_vault_rows.py
 
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop

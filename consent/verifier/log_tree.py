@@ -150,7 +150,10 @@ class _LogChecks:
         edge, root = self._edge, root_at(tile_reader(self._edge_tile, self._size), self._size)
         for group in _groups(self._size, signed.size):
             with self.findings.attempt(group[0].path, "entries"):
-                growth = grow(self._edge_tile, _no_bundle, self._size, self._read_entries(group))
+                entries = self._read_entries(group)
+                if entries is None:
+                    return None
+                growth = grow(self._edge_tile, _no_bundle, self._size, entries)
                 edge, root = _edge_after(self._edge, growth), growth.root
                 self._check_tiles(_full(growth.tiles))
                 self.progress(growth.new_size, signed.size)
@@ -165,18 +168,27 @@ class _LogChecks:
         self._check_tiles({_edge_id(level, signed.size): data for level, data in edge.items()})
         return root
 
-    def _read_entries(self, group: Sequence[BundleId]) -> list[bytes]:
+    def _read_entries(self, group: Sequence[BundleId]) -> list[bytes] | None:
+        """Return the entries of a group of bundles, or None if one is missing or is none."""
         entries: list[bytes] = []
-        for bundle, data in zip(group, self.pool.map(self._read, group), strict=True):
-            held = decode_bundle(data)[: bundle.width]
-            if len(held) < bundle.width:
-                raise MalformedError(f"{len(held)} entries in {bundle.path}")
-            for at, entry in enumerate(held):
-                if len(entry) != ENTRY_BYTES or entry[0] != LEAF_VERSION:
-                    where = f"{bundle.path} entry {bundle.index * TILE_WIDTH + at}"
-                    self.findings.fail(where, "entry-form", "not the 33 bytes of an entry")
-            entries += held
-        return entries
+        before = len(self.findings.failures)
+        for bundle, data in zip(group, self.pool.map(self._try_read, group), strict=True):
+            with self.findings.attempt(bundle.path, "entries"):
+                if isinstance(data, FormatError):
+                    raise data
+                entries += self._entries_in(bundle, data)
+        failures = self.findings.failures[before:]
+        return None if any(each.rule == "entries" for each in failures) else entries
+
+    def _entries_in(self, bundle: BundleId, data: bytes) -> list[bytes]:
+        held = decode_bundle(data)[: bundle.width]
+        if len(held) < bundle.width:
+            raise MalformedError(f"{len(held)} entries in it")
+        for at, entry in enumerate(held):
+            if len(entry) != ENTRY_BYTES or entry[0] != LEAF_VERSION:
+                where = f"{bundle.path} entry {bundle.index * TILE_WIDTH + at}"
+                self.findings.fail(where, "entry-form", "not the 33 bytes of an entry")
+        return held
 
     def _check_tiles(self, computed: Mapping[TileId, bytes]) -> None:
         for tile, published in zip(computed, self.pool.map(self._try_read, computed), strict=True):
