@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
 
+from api.uow import UnitOfWork
 from consent.models import Event
 from pds.app_codes import STEP_SECONDS, code_at
 from pds.crypto import prf
@@ -196,11 +198,15 @@ def test_a_challenge_is_long_answered_once_soon_and_where_it_was_asked_sec_s06(
 
 
 def test_another_process_takes_the_answer_p_45(world, passkeys, aysel, device):
-    """P-45: a challenge is in the store, so any worker may serve the second half."""
+    """P-45: a challenge is in the store, so any worker may serve the second half, once."""
     options = passkeys.begin(aysel.vault_id, aysel.login, HERS)
-    other = replace(passkeys, ceremonies=replace(passkeys.ceremonies, store=world.services.uow))
+    answer = Answer(device.register(options), HERS)
+    with closing(UnitOfWork(world.services.settings)) as uow:
+        other = replace(passkeys, store=uow, ceremonies=replace(passkeys.ceremonies, store=uow))
+        assert other.add(aysel.visitor.vault, answer, "Key")
 
-    assert other.add(aysel.visitor.vault, Answer(device.register(options), HERS), "Key")
+    with pytest.raises(WrongSecretError):
+        passkeys.add(aysel.visitor.vault, answer, "Key")
 
 
 @pytest.mark.usefixtures("hers")
