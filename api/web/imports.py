@@ -12,13 +12,12 @@ from api.web.pages import Problem
 from api.wiring import wiring
 from pds.catalogue import CATALOGUE
 from pds.errors import Issue, LimitExceededError, ValidationFailedError
-from pds.importing import FORMATS, detect, file_message
+from pds.importing import FORMATS, HEAD_BYTES, detect, file_message
 from pds.imports import Progress
 from pds.sessions import Visitor
 
 blueprint = Blueprint("imports", __name__, url_prefix="/imports")
 
-_HEAD_BYTES = 4096
 _MOST_NOTES = 200
 _MEGABYTE = 1_048_576
 _RUNNING = ("staged", "running")
@@ -39,8 +38,8 @@ def upload(visitor: Visitor) -> ResponseReturnValue:
     content = given.read() if given else b""
     if given is None or not content:
         return _choose_page(visitor, 422, _problem("file_missing"))
-    found = detect(given.filename or "", content[:_HEAD_BYTES])
-    if found is None:
+    found = detect(given.filename or "", content[:HEAD_BYTES])
+    if found is None or found.needs_mapping:
         return _choose_page(visitor, 422, _problem("format_unknown"))
     try:
         import_id = (
@@ -88,7 +87,7 @@ def _choose_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Res
     return pages.page(
         "imports.html",
         status,
-        formats=list(FORMATS.values()),
+        formats=[each for each in FORMATS.values() if not each.needs_mapping],
         accept=",".join(f".{ending}" for each in FORMATS.values() for ending in each.extensions),
         most=wiring().settings.server.max_upload_bytes // _MEGABYTE,
         recent=[(each, FORMATS[each.format].label.text(locale)) for each in recent],

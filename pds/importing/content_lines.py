@@ -105,12 +105,27 @@ def _logical_lines(lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
                 parts.append(lines[at] if version_2_1 else lines[at][1:])
             elif block and _BASE64_LINE.match(lines[at]):
                 parts.append(lines[at])
+            elif parts[0].strip() and _goes_on_below(lines, at):
+                pass
             else:
                 break
             at += 1
         joined = b"".join(parts)
         if joined.strip():
             yield start + 1, joined
+
+
+def _goes_on_below(lines: list[bytes], at: int) -> bool:
+    """Tell whether a folded line goes on behind an empty one, as old Mozilla calendars have it."""
+    return (
+        not lines[at].strip()
+        and lines[at + 1 : at + 2] != []
+        and lines[at + 1][:1]
+        in (
+            b" ",
+            b"\t",
+        )
+    )
 
 
 def _is_end(line: bytes) -> bool:

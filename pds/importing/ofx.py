@@ -6,15 +6,11 @@ the bank's own day, as written: moving it into another time zone would move it o
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
+from pds.importing.bookings import References, read_amount, read_currency
 from pds.importing.charsets import decode, without_bom
 from pds.importing.results import Findings, ImportResult, Position, unusable_file
 from pds.importing.tags import Element, read_tags
@@ -24,9 +20,6 @@ FORMAT = "OFX"
 _DECLARED = re.compile(rb"(?:CHARSET:|encoding=[\"'])\s*([A-Za-z0-9_-]+)")
 _HEADER_BYTES = 1000
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{2,6}(?:\.\d+)?)?(?:\s*\[.*\])?\Z")
-_WHOLE = re.compile(r"[+-]?(?:[0-9]{0,18}|[0-9]{1,3}([., ])[0-9]{3}(?:\1[0-9]{3}){0,4})\Z")
-_FRACTION = re.compile(r"[0-9]{0,6}\Z")
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 _ACCOUNTS = {
     "CHECKING": "current_account",
@@ -92,8 +85,7 @@ class _Reader:
         self._findings = Findings()
         self._accounts = 0
         self._transactions = 0
-        self._uses: Counter[tuple[str, str]] = Counter()
-        self._known: set[tuple[str, str, str]] = set()
+        self._references = References()
 
     def read(self) -> ImportResult:
         statements = 0
@@ -105,7 +97,7 @@ class _Reader:
                 statements += 1
                 self._findings.refuse(self._next_account(), "statement_unsupported", element.name)
         if not statements:
-            raise unusable_file("no_statement")
+            raise unusable_file("no_statement", FORMAT)
         return self._findings.result()
 
     def _next_account(self) -> Position:
@@ -115,7 +107,7 @@ class _Reader:
     def _statement(self, element: Element) -> None:
         is_card = element.name == _CARD_STATEMENT
         account = element.find("CCACCTFROM" if is_card else "BANKACCTFROM") or Element("")
-        currency = _currency(element.value("CURDEF"))
+        currency = read_currency(element.value("CURDEF"))
         statement = _Statement(account.value("ACCTID"), currency)
         self._account(element, account, statement, is_card=is_card)
         for each in element.walk():
@@ -135,7 +127,7 @@ class _Reader:
             "provider": self._root.value("SIGNONMSGSRSV1", "SONRS", "FI", "ORG"),
             "account_number": statement.account_number,
         }
-        balance = _amount(element.value("LEDGERBAL", "BALAMT"))
+        balance = read_amount(element.value("LEDGERBAL", "BALAMT"))
         if balance is not None and statement.currency:
             product["balance"] = {"value": balance, "currency": statement.currency}
             as_of = _date(element.value("LEDGERBAL", "DTASOF"))
@@ -150,9 +142,9 @@ class _Reader:
         position = Position("transaction", self._transactions)
         posted = element.value("DTPOSTED")
         booked = _date(posted)
-        amount = _amount(element.value("TRNAMT"))
+        amount = read_amount(element.value("TRNAMT"))
         # ORIGCURRENCY only tells what the amount was converted from (OFX 2.3 section 5.2).
-        currency = _currency(element.value("CURRENCY", "CURSYM")) or statement.currency
+        currency = read_currency(element.value("CURRENCY", "CURSYM")) or statement.currency
         if not posted:
             self._findings.refuse(position, "date_missing")
         elif booked is None:
@@ -187,35 +179,11 @@ class _Reader:
         }
         if check:
             data["memo"] = f"{data['memo']} (№ {element.value('CHECKNUM')})".strip()
-        reference = self._reference(element.value("FITID"), data, statement)
+        reference = self._references.take(element.value("FITID"), statement.account_number, data)
         if reference is None:
             self._findings.refuse(position, "duplicate")
             return
         self._findings.offer("transactions", data | {"bank_reference": reference}, position)
-
-    def _reference(
-        self, fitid: str, data: Mapping[str, object], statement: _Statement
-    ) -> str | None:
-        """Return a reference that is unique in the account, or None for a repeated transaction.
-
-        A FITID should be unique in its account (OFX 2.3 section 3.2.1). Some banks use one twice
-        and some leave it out: two different purchases must not merge into one, and reading the file
-        again must give the same references.
-        """
-        account, content = statement.account_number, json.dumps(data, sort_keys=True)
-        if fitid and (account, fitid, content) in self._known:
-            return None
-        self._known.add((account, fitid, content))
-        # Without a FITID the content names itself, whatever else stands in the file.
-        stem = fitid or f"{data['date']}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-        self._uses[account, stem] += 1
-        uses = self._uses[account, stem]
-        return stem if uses == 1 else f"{stem}/{uses}"
-
-
-def _currency(text: str) -> str:
-    code = text.upper()  # ascii
-    return code if _CURRENCY.match(code) else ""
 
 
 def _date(text: str) -> str | None:
@@ -226,21 +194,3 @@ def _date(text: str) -> str | None:
         return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
     except ValueError:
         return None
-
-
-def _amount(text: str) -> str | None:
-    """Return a decimal string, or None for what is no amount or could be two different ones.
-
-    Comma and period are both decimal signs (OFX 2.3 section 3.2.9.1). Some banks also group by
-    thousands with the other one. `1,234` could be either, and money is never guessed.
-    """
-    cut = max(text.rfind("."), text.rfind(","))
-    whole, mark, fraction = (text[:cut], text[cut], text[cut + 1 :]) if cut >= 0 else (text, "", "")
-    match = _WHOLE.match(whole)
-    if match is None or not _FRACTION.match(fraction) or not re.search("[0-9]", text):
-        return None
-    grouping = match[1]
-    if (grouping and grouping == mark) or (mark == "," and not grouping and len(fraction) == 3):  # noqa: PLR2004 - a thousand's three digits
-        return None
-    digits = re.sub("[ .,]", "", whole)
-    return f"{Decimal(f'{digits}.{fraction}'):f}"

@@ -14,20 +14,25 @@ from pds.errors import Issue, LimitExceededError, NotFoundError, ValidationFaile
 from pds.importing.words import WORDS
 
 MAX_FILE_BYTES = 20_000_000
-MAX_ITEMS = 50_000
+MAX_ITEMS = 150_000
 MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in a file something stands: `unit` is `line`, `account` or `transaction`, from 1."""
+    """Where in a file something stands: a unit such as `line` or `transaction`, from 1.
+
+    `file` is the file inside an archive that it is in, as words to show.
+    """
 
     unit: str
     number: int
+    file: str = ""
 
     def text(self, locale: str | None) -> str:
         """Return the position in the reader's words."""
-        return WORDS["units"][self.unit].text(locale).format(number=self.number)
+        place = WORDS["units"][self.unit].text(locale).format(number=self.number)
+        return f"{self.file}, {place}" if self.file else place
 
     def __str__(self) -> str:
         return self.text("en")
@@ -59,7 +64,9 @@ class Note:
             detail = f"«{CATALOGUE.attribute(self.detail).label.text(locale)}»"
         except NotFoundError:
             detail = self.detail
-        return WORDS["notes"][self.code].text(locale).format(detail=detail)
+        # A file inside an archive is refused for the same reasons as one on its own.
+        table = WORDS["notes"] if self.code in WORDS["notes"] else WORDS["files"]
+        return table[self.code].text(locale).format(detail=detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Findings:
         self.refused.append(Note(position, code, detail))
 
     def count_item(self) -> None:
-        """Count one card, account or transaction.
+        """Count one card, visit, account or transaction.
 
         Raises:
             LimitExceededError: the file holds more than `MAX_ITEMS`.
@@ -118,6 +125,16 @@ class Findings:
         self.count_item()
         self.candidates.append(Candidate(collection, valid, position))
         return True
+
+    def add(self, result: ImportResult) -> None:
+        """Take over what was found in a file inside this one."""
+        for candidate in result.candidates:
+            self.count_item()
+            self.candidates.append(candidate)
+        for note in result.refused:
+            self.count_item()
+            self.refused.append(note)
+        self.skipped.extend(result.skipped)
 
     def result(self) -> ImportResult:
         """Return what was found."""

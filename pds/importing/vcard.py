@@ -12,11 +12,11 @@ from functools import cache
 
 from babel import Locale
 
-from pds.catalogue import CATALOGUE
 from pds.catalogue.kinds import RefusedError, normalise
 from pds.errors import LimitExceededError
 from pds.importing.cards import Card, PersonName, PostalAddress
 from pds.importing.content_lines import UnreadableLine, read_content_lines
+from pds.importing.people import entry, stand_in_name
 from pds.importing.results import MAX_DEPTH, Findings, ImportResult, Position, unusable_file
 from pds.text import ascii_fold
 
@@ -95,7 +95,7 @@ def _read_contact(card: Card, findings: Findings) -> None:
         "emails": _labelled(card, "EMAIL", "email", findings),
         "phones": _labelled(card, "TEL", "tel", findings),
         "postal_addresses": [
-            _entry(address.formatted(), address.label)
+            entry(address.formatted(), address.label)
             for address in card.addresses(findings)
             if address.formatted()
         ],
@@ -107,30 +107,13 @@ def _read_contact(card: Card, findings: Findings) -> None:
         "note": "\n".join(card.texts("NOTE", findings)),
     }
     if not data["name"]:
-        source, data["name"] = _stand_in_name(data)
+        source, data["name"] = stand_in_name(data)
         if source is None:
             findings.refuse(card.position, "card_without_name")
             return
         findings.skip(card.position, "name_taken_from", source)
     if findings.offer("address_book", data, card.position):
         card.note_leftovers(findings)
-
-
-def _stand_in_name(data: Mapping[str, object]) -> tuple[str | None, str]:
-    """Return what a nameless card can go by, and the property it comes from."""
-    stand_ins = (
-        ("ORG", "organization"),
-        ("NICKNAME", "nickname"),
-        ("EMAIL", "emails"),
-        ("TEL", "phones"),
-    )
-    for source, name in stand_ins:
-        value = data[name]
-        if isinstance(value, list) and value:
-            return source, str(value[0]["value"])
-        if isinstance(value, str) and value:
-            return source, value
-    return None, ""
 
 
 def _read_own_card(card: Card, findings: Findings) -> None:
@@ -201,19 +184,14 @@ def _organization(card: Card, findings: Findings) -> str:
 def _labelled(card: Card, name: str, kind: str, findings: Findings) -> list[dict[str, str]]:
     entries: list[dict[str, str]] = []
     for each in card.reachable(name, findings):
-        entry = _entry(each.value, each.label)
+        labelled = entry(each.value, each.label)
         try:
-            normalise("labelled", [entry], of=kind)
+            normalise("labelled", [labelled], of=kind)
         except RefusedError:
             findings.skip(each.position, "value_unusable", name)
         else:
-            entries.append(entry)
+            entries.append(labelled)
     return entries
-
-
-def _entry(value: str, label: str | None) -> dict[str, str]:
-    known = CATALOGUE.attribute("address_book.phones").options
-    return {"value": value, "label": label} if label and label in known else {"value": value}
 
 
 def _urls(card: Card, findings: Findings) -> list[str]:

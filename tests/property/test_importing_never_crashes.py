@@ -1,6 +1,9 @@
 """Whatever a file holds, an import answers with a result or with an error of ours."""
 
+import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,32 @@ from hypothesis import strategies as st
 
 from pds.catalogue import CATALOGUE
 from pds.errors import LimitExceededError, ValidationFailedError
-from pds.importing import FORMATS, ImportOptions, parse
+from pds.importing import FORMATS, HEAD_BYTES, BankMapping, ImportOptions, detect, parse
+from pds.importing.bank_csv import FIELDS
+from pds.importing.dates import ORDERS
+from tests.support.histories import chrome
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/imports"
+
+
+def _zipped(*paths):
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for path in paths:
+            archive.write(path, path.name)
+    return written.getvalue()
+
+
 SAMPLES = {
-    path.name: (("vcard" if path.suffix == ".vcf" else "ofx"), path.read_bytes()[:6000])
+    path.name: (detect(path.name, path.read_bytes()[:HEAD_BYTES]).name, path.read_bytes()[:6000])
     for path in sorted(FIXTURES.iterdir())
 }
+SAMPLES["History"] = ("history", chrome([("https://a.example/", "a", 1_700_000_000)] * 5))
+SAMPLES["History.gz"] = ("history", gzip.compress(SAMPLES["History"][1]))
+SAMPLES["takeout.zip"] = (
+    "archive",
+    _zipped(FIXTURES / "calendar.ics", FIXTURES / "MyActivity.json", FIXTURES / "modern-4.0.vcf"),
+)
 
 vcard_pieces = st.sampled_from(
     [
@@ -39,13 +61,57 @@ ofx_pieces = st.sampled_from(
 )  # fmt: skip
 
 
+markup = st.sampled_from(
+    [
+        b"<DL><p>", b"</DL>", b"<DT>", b"<DD>", b"<H3 FOLDED>", b"</H3>", b"<A HREF=", b"</A>",
+        b'"https://a.example/"', b"'", b'"', b">", b"<", b" ADD_DATE=", b"1700000000", b"9" * 30,
+        b" TAGS=", b"<!--", b"-->", b"<!", b"&lt;", b"&#0;", b"&#xD800;", b"\xff", b"\x00", b"\n",
+        b"a", b"<BR>", b"javascript:x",
+    ]
+)  # fmt: skip
+entries = st.sampled_from(
+    [
+        b":20:A\n", b":25:1\n", b":60F:C260101AZN1,00\n", b":61:2601010101D1,00NTRFNONREF\n",
+        b":61:", b":86:", b"166?00a?20b?32c\n", b"?2", b":62F:C260101AZN1,00\n", b"-\n", b"\n",
+        b"260230", b"RC", b",", b"//", b"\x01", b"\xff", b"{4:", b"9" * 40,
+    ]
+)  # fmt: skip
+nodes = st.sampled_from(
+    [
+        b"<Stmt>", b"</Stmt>", b"<Ntry>", b"</Ntry>", b"<Amt Ccy='AZN'>", b"</Amt>", b"1.00",
+        b"<BookgDt><Dt>2026-01-01</Dt></BookgDt>", b"<CdtDbtInd>DBIT</CdtDbtInd>",
+        b"<Acct><Id><IBAN>1</IBAN></Id></Acct>", b"<Bal>", b"</Bal>", b"<x/>", b"&amp;", b"&x;",
+        b"<!DOCTYPE a>", b"<?x?>", b"<![CDATA[", b"]]>", b"\xff", b"\x00", b"x:", b"<!--",
+    ]
+)  # fmt: skip
+event_lines = st.sampled_from(
+    [
+        b"BEGIN:VEVENT\n", b"END:VEVENT\n", b"BEGIN:VALARM\n", b"END:VALARM\n", b"DTSTART",
+        b";VALUE=DATE", b":20260101", b"T000000Z", b":", b"\n", b"\n ", b"\n\n ", b"SUMMARY:",
+        b"\\n", b"RRULE:", b"EXDATE:", b"\xff", b"\x00", b"a", b"END:VCALENDAR\n",
+    ]
+)  # fmt: skip
+cells = st.sampled_from(
+    [
+        b"Date", b"Amount", b"Name", b"E-mail", b"Phone 1 - Value", b"Birthday", b"Action", b",",
+        b";", b"\t", b'"', b"\n", b"\r", b"2026-01-01", b"01/02/2026", b"-1,5", b"1.234,50", b"(1)",
+        b"AZN", b"\x00", b"\xff", "Məbləğ".encode(), b"delete", b" ::: ", b"Qoxoz", b"=cmd()",
+    ]
+)  # fmt: skip
+
+JSON_NAMES = (
+    "Browser History", "url", "time_usec", "list", "given_url", "tags", "like", "time", "header",
+    "title", "titleUrl", "time_added", "expandedUrl", "fullText",
+)  # fmt: skip
+
+
 # A busy machine is no fault of the importers.
 unhurried = settings(deadline=None)
 
 
-def check(name, data, *, own_card=False):
+def check(name, data, *, own_card=False, mapping=None):
     try:
-        result = parse(name, data, options=ImportOptions(own_card=own_card))
+        result = parse(name, data, options=ImportOptions(own_card=own_card, mapping=mapping))
     except (ValidationFailedError, LimitExceededError):
         return
     for candidate in result.candidates:
@@ -80,6 +146,70 @@ def test_pieces_of_statements_raise_only_errors_of_ours(pieces):
     inside = b"".join(pieces)
     check("ofx", b"<OFX><STMTRS><CURDEF>AZN" + inside + b"</STMTRS></OFX>")
     check("ofx", inside)
+
+
+@unhurried
+@given(pieces=st.lists(markup, max_size=60))
+def test_pieces_of_bookmarks_raise_only_errors_of_ours(pieces):
+    check("bookmarks", b"<!DOCTYPE NETSCAPE-Bookmark-file-1>" + b"".join(pieces))
+
+
+@unhurried
+@given(pieces=st.lists(entries, max_size=40))
+def test_pieces_of_mt940_raise_only_errors_of_ours(pieces):
+    check("mt940", b":20:A\n:25:1\n:60F:C260101AZN1,00\n" + b"".join(pieces))
+    check("mt940", b"".join(pieces))
+
+
+@unhurried
+@given(pieces=st.lists(nodes, max_size=40))
+def test_pieces_of_camt_raise_only_errors_of_ours(pieces):
+    check("camt053", b"<Document><Stmt>" + b"".join(pieces) + b"</Stmt></Document>")
+    check("camt053", b"".join(pieces))
+
+
+@unhurried
+@given(pieces=st.lists(event_lines, max_size=40))
+def test_pieces_of_calendars_raise_only_errors_of_ours(pieces):
+    check("icalendar", b"BEGIN:VCALENDAR\n" + b"".join(pieces) + b"\nEND:VCALENDAR\n")
+
+
+@unhurried
+@given(
+    pieces=st.lists(cells, max_size=60),
+    columns=st.dictionaries(st.sampled_from(FIELDS), st.integers(0, 5)),
+    order=st.sampled_from(ORDERS),
+)
+def test_pieces_of_tables_raise_only_errors_of_ours(pieces, columns, order):
+    data = b"".join(pieces)
+    check("bank_csv", b"Date,Amount\n" + data)
+    check("contacts_csv", b"Name,E-mail,Birthday\n" + data)
+    check("bank_csv", data, mapping=BankMapping(columns, order))
+
+
+@settings(unhurried, max_examples=40)
+@given(
+    content=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inside: (
+            st.lists(inside, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(JSON_NAMES),
+                inside,
+                max_size=6,
+            )
+        ),
+        max_leaves=20,
+    )
+)
+def test_any_json_raises_only_errors_of_ours(content):
+    data = json.dumps(content).encode()
+    for name in ("history", "activity"):
+        check(name, data)
+        check(name, b'{"Browser History": [' + data + b"]}")
+        check(name, b'{"list": ' + data + b"}")
+        check(name, b'[{"header": 1, "title": 2}, ' + data + b"]")
+    check("activity", b"window.YTD.like.part0 = [" + data + b"]")
 
 
 @settings(unhurried, max_examples=300)
