@@ -12,7 +12,8 @@ local function prepared(line)
         local name, value = parts[number]:match("^(%S+): (.*)$")
         headers[name] = value
     end
-    return wrk.format(parts[1], parts[2], headers, parts[3])
+    local body = parts[3] ~= "" and parts[3] or nil
+    return wrk.format(parts[1], parts[2], headers, body)
 end
 
 function init(args)
