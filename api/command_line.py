@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import schema
 from api.wiring import Wiring, wire
 from consent.formats.errors import FormatError
+from consent.log import publication
 from pds import settings as settings_module
 from pds.errors import NotFoundError, PDSError, ValidationFailedError
 
@@ -71,6 +72,8 @@ def services_of(folder: Path) -> Wiring:
     """Return the services on a database of exactly this version."""
     services = wire(settings_module.load(folder))
     schema.require_head(services.uow.engine)
+    with services.uow.read() as session:
+        services.uow.halt(publication.halted(session))
     return services
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import schema
 from api.wiring import Wiring, wire
-from consent.log import refusals
+from api.witnesses.asking import Witness, WitnessUnavailableError
+from consent.log import publication, refusals
 from consent.models import Lease, LogPending
 from pds import settings as settings_module
 from pds.errors import ConfigurationError
@@ -71,8 +72,43 @@ def _store(services: Wiring) -> Iterator[Finding]:
         yield Finding("worker", "ok", "a background worker holds the lease")
     state = "ok" if pending < _MANY_PENDING else "wrong"
     yield Finding("log", state, f"{pending} entries wait for their place in the tree")
+    yield from _publication(services)
     counts = ", ".join(f"{one.kind} {one.count} from {one.sources}" for one in refused)
     yield Finding("refused", "ok", f"{counts or 'nothing'} in the last day, by kind and source")
+
+
+def _publication(services: Wiring) -> Iterator[Finding]:
+    log = services.settings.log
+    with services.uow.read() as session:
+        halted = publication.halted(session)
+        waits = int(publication.behind_for(session, now=services.clock.now()).total_seconds())
+    if halted is not None:
+        yield Finding("log halted", "wrong", f"{halted}; see docs/operations.md, After a restore")
+    detail = f"the oldest entry that is not published yet waits for {waits} s"
+    if log.refuse_seconds and waits > log.refuse_seconds:
+        detail += "; no new consent is taken"
+    yield Finding("published log", "wrong" if waits > log.alarm_seconds else "ok", detail)
+    if not services.witnesses:
+        detail = "nobody outside keeps this log from showing two histories; see log.witnesses"
+        yield Finding("witnesses", "absent", f"none are set: {detail}")
+    for witness in services.witnesses:
+        yield _witness(services, witness)
+
+
+def _witness(services: Wiring, witness: Witness) -> Finding:
+    what = f"witness {witness.name}"
+    try:
+        note = witness.latest()
+    except WitnessUnavailableError as exc:
+        return Finding(what, "wrong", str(exc))
+    if note is None:
+        return Finding(what, "wrong", "it has cosigned nothing: does it watch this log?")
+    with services.uow.read() as session:
+        reason = publication.contradiction(session, note, log_key=services.log_signer.verifier)
+    if reason is not None:
+        return Finding(what, "wrong", f"it knows that {reason}")
+    size = note.split("\n")[1]
+    return Finding(what, "ok", f"it cosigned the tree of size {size}")
 
 
 def _optional_programs() -> Iterator[Finding]:

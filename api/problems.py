@@ -48,6 +48,8 @@ CATALOGUE: Mapping[str, tuple[int, str, str]] = {
     ),
     "vault-deleted": (410, "Vault deleted", "Stop, and delete what you received."),
     "cursor-expired": (410, "Cursor no longer valid", "List again without a cursor."),
+    "log-stalled": (503, "The log stands still", "No new consent is taken; try again later."),
+    "log-halted": (503, "The log is halted", "Nothing is written until the operator has acted."),
     "busy": (503, "Busy", "Try again in a few seconds."),
     "internal": (500, "Our mistake", "Nothing was changed that you were not told of. Try later."),
 }
@@ -58,6 +60,8 @@ _CODES: Mapping[type[errors.PDSError], str] = {
     errors.ValidationFailedError: "validation-failed",
     errors.LimitExceededError: "limit-reached",
     consent_errors.GrantVoidError: "consent-changed",
+    consent_errors.LogStalledError: "log-stalled",
+    consent_errors.LogHaltedError: "log-halted",
 }
 
 

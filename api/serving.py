@@ -23,6 +23,7 @@ from granian.log import LogLevels
 from api import refusals, schema
 from api.app import create_app
 from api.wiring import wire
+from api.witnesses import guard
 from api.worker import Worker
 from pds import settings as settings_module
 
@@ -36,6 +37,7 @@ def serve(instance: Path, *, port: int | None, workers: int | None, with_worker:
     settings = settings_module.load(instance)
     services = wire(settings)
     schema.require_head(services.uow.engine)
+    guard.require_newest(services)
     services.uow.close()
     server = settings.server
     load = partial(load_app, instance, with_worker=with_worker)
@@ -59,9 +61,11 @@ def load_app(instance: Path, *, with_worker: bool) -> Flask:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     _forbid_core_dumps()
     services = wire(settings_module.load(instance))
+    stopping = threading.Event()
+    guard.watch(services, stopping=stopping)
     if with_worker:
         Worker(services).start()
-    refusals.start(services.refusals, stopping=threading.Event())
+    refusals.start(services.refusals, stopping=stopping)
     return create_app(services)
 
 
@@ -70,9 +74,11 @@ def work(instance: Path) -> None:
     _forbid_core_dumps()
     services = wire(settings_module.load(instance))
     schema.require_head(services.uow.engine)
+    guard.require_newest(services)
+    stopping = threading.Event()
+    guard.watch(services, stopping=stopping)
     worker = Worker(services)
     worker.start()
-    stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     stopping.wait()

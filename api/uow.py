@@ -31,6 +31,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from consent.errors import LogHaltedError
 from pds.errors import ConfigurationError
 from pds.settings import Settings
 
@@ -71,6 +72,7 @@ class UnitOfWork:
             self._reader = _postgresql_engine(self._url, settings.database.pool_size)
             self._rows = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._lock = threading.Lock()
+        self._halted: str | None = None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -90,7 +92,11 @@ class UnitOfWork:
         The job may run again when the store could not serialise it, so it must be free of effects
         outside the session: no key derivation, no network, no unbounded work. What was decided
         from an earlier read is checked again inside.
+
+        Raises:
+            LogHaltedError: the log is halted; the job did not run.
         """
+        self._require_going()
         if self.is_sqlite:
             return self._submit(lambda connection: _attempt(connection, job))
 
@@ -102,6 +108,7 @@ class UnitOfWork:
 
     def write_rows(self, job: RowsJob[T]) -> T:
         """As `write`, with the transaction's bare connection."""
+        self._require_going()
         if self.is_sqlite:
             return self._submit(lambda connection: _attempt_rows(connection, job))
 
@@ -119,6 +126,14 @@ class UnitOfWork:
                     self._writer.close()
                     self._writer = None
         self._reader.dispose()
+
+    def halt(self, reason: str | None) -> None:
+        """Refuse further writes of this process; with None, take them again (LOG-22)."""
+        self._halted = reason
+
+    def _require_going(self) -> None:
+        if self._halted is not None:
+            raise LogHaltedError(self._halted)
 
     @property
     def engine(self) -> Engine:

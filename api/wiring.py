@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
@@ -16,14 +16,18 @@ from api.oauth.authorization import Authorization
 from api.oauth.freezing import FreezingService
 from api.oauth.server import build as build_oauth
 from api.oauth.tokens import TokenService
+from api.outgoing.addresses import UrlRefusedError
 from api.uow import UnitOfWork
+from api.witnesses.asking import Witness
 from consent.acts import ActService
 from consent.agreements import AgreementService
 from consent.amendments import AmendmentService
 from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.endings import EndingService
+from consent.formats.errors import FormatError
 from consent.formats.note import Signer
+from consent.formats.witness_policy import Policy
 from consent.invitations.holding import InvitationService
 from consent.log.entries import EventLog
 from consent.log.refusals import Refusals
@@ -37,7 +41,7 @@ from pds.accounts import AccountService
 from pds.app_codes import AppCodeService
 from pds.attempts import Attempts
 from pds.clock import Clock, SystemClock
-from pds.errors import VaultLockedError
+from pds.errors import ConfigurationError, VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
 from pds.instance import InstanceKeys
@@ -84,6 +88,8 @@ class Wiring:
     receipts: ReceiptIssuer
     authorization: Authorization
     freezing: FreezingService
+    witness_policy: Policy | None
+    witnesses: tuple[Witness, ...]
 
     def today(self) -> date:
         """Return the present day in UTC."""
@@ -143,7 +149,16 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     amendments = AmendmentService(store, clock, acts, tokens.follow_terms)
     conclusions = ConclusionService(ids, log, receipts, endings)
     agreements = AgreementService(
-        store, keys, ids, clock, log, sink, receipts, conclusions, amendments
+        store,
+        keys,
+        ids,
+        clock,
+        log,
+        sink,
+        receipts,
+        conclusions,
+        amendments,
+        timedelta(seconds=settings.log.refuse_seconds),
     )
     invitations = InvitationService(store, keys, clock)
     passkeys = PasskeyService(
@@ -157,6 +172,9 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     )
     second_factors = SecondFactors(AppCodeService(store, keys, ids, clock, sink), passkeys)
     attempts = Attempts(store, keys, clock, settings.vault, sink)
+    log_key = Ed25519PrivateKey.from_private_bytes(keys.log_seed)
+    log_signer = Signer(settings.log_origin, log_key)
+    witness_policy = _witness_policy(settings, log_signer)
     oauth = build_oauth(store, settings, ids, clock, log=log, tokens=tokens)
     return Wiring(
         settings=settings,
@@ -182,11 +200,43 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
         refusals=Refusals(store, log, clock, keys.source),
-        log_signer=Signer(settings.log_origin, Ed25519PrivateKey.from_private_bytes(keys.log_seed)),
+        log_signer=log_signer,
         receipts=receipts,
         authorization=Authorization(oauth, agreements, invitations),
         freezing=oauth.freezing,
+        witness_policy=witness_policy,
+        witnesses=_witnesses(settings, log_signer, witness_policy),
     )
+
+
+def _witness_policy(settings: Settings, signer: Signer) -> Policy | None:
+    if not settings.log.witnesses:
+        return None
+    path = settings.instance / settings.log.witnesses
+    try:
+        policy = Policy.from_bytes(path.read_bytes())
+    except OSError as exc:
+        raise ConfigurationError(f"log.witnesses: {path} cannot be read: {exc.strerror}") from exc
+    except FormatError as exc:
+        raise ConfigurationError(f"{path}: {exc} (C2SP tlog-policy)") from exc
+    own = signer.verifier.to_text()
+    if policy.logs and own not in {log.key.to_text() for log in policy.logs}:
+        raise ConfigurationError(f"{path}: its logs are others; this one is {own}")
+    if not policy.witnesses:
+        raise ConfigurationError(f"{path} names no witness; leave log.witnesses empty instead")
+    return policy
+
+
+def _witnesses(settings: Settings, signer: Signer, policy: Policy | None) -> tuple[Witness, ...]:
+    loopback = settings.server.insecure_loopback or settings.log.witness_loopback
+    found = []
+    for known in policy.witnesses if policy else ():
+        try:
+            found.append(Witness(known, signer.verifier, loopback))
+        except UrlRefusedError as exc:
+            where = f"{settings.log.witnesses}: the URL of witness {known.name}"
+            raise ConfigurationError(f"{where}: {exc}") from exc
+    return tuple(found)
 
 
 def wiring() -> Wiring:

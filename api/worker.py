@@ -3,6 +3,7 @@
     place what was logged into the tree, sign it            every `log.interval_ms`
     take placed events into what auditors search            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
+    have witnesses cosign it, if there are any (`api.witnesses`)  likewise
     send letters that are due (`api.letters.postman`)       every 5 s
     answer who asked for a limited sign-in                  every 5 s
     tell people of ends ahead, and of who reads again       every 10 min
@@ -24,6 +25,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -34,14 +36,17 @@ from api.letters.postman import Postman
 from api.oauth import sweeping as oauth_sweeping
 from api.webhooks.courier import Courier
 from api.wiring import Wiring
+from api.witnesses.guard import HighWater
+from api.witnesses.rounds import Rounds
 from consent import correspondence, freezing, idempotency, obligations, organisations
 from consent.auditing import indexing
 from consent.auditing import sign_ins as auditor_sign_ins
 from consent.invitations import links
-from consent.log import feed, integrator, leases, refusals
+from consent.log import feed, integrator, leases, reader, refusals
 from consent.webhooks import deliveries
 from pds import letters, limited_sign_ins
 from pds import sweeping as vault_sweeping
+from pds.errors import NotFoundError
 from pds.ids import random_uuid
 
 T = TypeVar("T")
@@ -51,6 +56,7 @@ RENEW_SECONDS = 3.0
 LETTERS_SECONDS = 5.0
 CORRESPONDENCE_SECONDS = 600.0
 EXPIRY_SECONDS = 10.0
+HIGH_WATER_SECONDS = 1.0
 EXPIRY_BATCH = 100
 SWEEP_SECONDS = 30.0
 _SAME_ERROR_SECONDS = 60.0
@@ -88,10 +94,18 @@ class Worker:
         self._interval = interval
         self._courier = Courier(wiring)
         self._postman = Postman(wiring)
+        self._held_epoch = 0  # the last one; whether it still holds, each write job asks
+        self._high_water = HighWater(wiring.settings.instance)
+        self.rounds = Rounds(
+            wiring,
+            lambda job: self._under_lease(self._held_epoch, job),
+            holds_lease=lambda: self._held_epoch > 0,
+        )
         self._lease = _Task("lease", 0.0, self._take_lease)
         self._tasks = [
             _Task("log", interval, self._integrate),
             _Task("search", interval, self._index),
+            _Task("high water", HIGH_WATER_SECONDS, self._note_high_water),
             _Task("feed", interval, self._number_feed),
             _Task("webhooks", interval, self._send_webhooks),
             _Task("limited", LETTERS_SECONDS, self._answer_asks),
@@ -109,6 +123,7 @@ class Worker:
         sweep(self._wiring)
         self._thread = threading.Thread(target=self._run, name="pds-worker", daemon=True)
         self._thread.start()
+        self.rounds.start()
 
     def stop(self) -> None:
         """Finish the job at hand, let go of the lease and return."""
@@ -116,6 +131,7 @@ class Worker:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self.rounds.stop()
         self._courier.stop()
         self._postman.stop()
         self._attempt(_Task("release", 0.0, self._release))
@@ -175,6 +191,7 @@ class Worker:
                 session, leases.WORKER, holder=self._holder, now=now, lasts=LEASE
             )
         )
+        self._held_epoch = self._epoch or 0
         return False
 
     def _release(self, epoch: int) -> bool:
@@ -194,12 +211,18 @@ class Worker:
                 signer=wiring.log_signer,
                 now=wiring.clock.now(),
                 holder_epoch=epoch,
+                publish=wiring.witness_policy is None,
             )
         )
         return placed == integrator.BATCH
 
     def _index(self, epoch: int) -> bool:
         return self._under_lease(epoch, indexing.follow) == indexing.BATCH
+
+    def _note_high_water(self, _epoch: int) -> bool:
+        with self._wiring.uow.read() as session, suppress(NotFoundError):
+            self._high_water.raise_to(reader.newest_tree(session).note)
+        return False
 
     def _number_feed(self, epoch: int) -> bool:
         return self._under_lease(epoch, feed.number_feed) == feed.BATCH

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from consent.formats.receipt_facts import ReceiptKind
 from consent.grants import GrantKeys, TokenBinding
 from consent.invitations import holding
 from consent.lifecycle import MOVES, Act
+from consent.log import publication
 from consent.log.entries import EventLog, seal_private
 from consent.models import Grant, Request
 from consent.policy import Terms
@@ -83,6 +84,7 @@ class AgreementService:
     receipts: ReceiptIssuer
     conclusions: ConclusionService
     amendments: AmendmentService
+    log_may_wait: timedelta  # zero: for ever
 
     def show(
         self,
@@ -179,6 +181,7 @@ class AgreementService:
             ConflictError: the request was decided already, or its organisation is frozen.
             GrantGoneError: what it was to be merged into has ended.
             ValidationFailedError: the choice is outside what was offered.
+            LogStalledError: the log stands still; less may be shared nonetheless (LOG-21).
         """
         # Not before it was shown, even where a clock was set back meanwhile.
         now = max(self.clock.now(), request.seen_at)
@@ -200,6 +203,8 @@ class AgreementService:
         def job(session: Session) -> Decided:
             # Another unlock may have rotated keys since this one's were read; from here on, none.
             vaults.lock(session, vault)
+            if not narrows:
+                publication.require_fresh(session, now=now, within=self.log_may_wait)
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
             held = organisations.hold(session, ask.template.organisation_id)
             if held.is_frozen:

@@ -47,3 +47,15 @@ class LogInconsistentError(ConsentError):
     """The log contradicts itself: nothing may be added until an operator has looked."""
 
     code = "log-inconsistent"
+
+
+class LogHaltedError(ConsentError):
+    """Somebody holds a checkpoint of ours that our log contradicts: nothing is written (LOG-22)."""
+
+    code = "log-halted"
+
+
+class LogStalledError(ConsentError):
+    """The log has stood still for so long that no new consent is taken (LOG-21)."""
+
+    code = "log-stalled"

@@ -348,6 +348,11 @@ class LogState(Base):
     origin: Mapped[str] = mapped_column(String(200), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # The newest tree whose checkpoint is given out; without witnesses, the newest.
+    published_size: Mapped[int] = mapped_column(BigInteger)
+    halted: Mapped[str | None] = mapped_column(Text)  # why nothing is written any more (LOG-22)
+    # The checkpoint of the epoch before, with its signatures; null in the first epoch.
+    continues: Mapped[str | None] = mapped_column(Text)
 
 
 class LogCheckpoint(Base):
@@ -357,6 +362,7 @@ class LogCheckpoint(Base):
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     note: Mapped[str] = mapped_column(Text)
     signed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    cosignatures: Mapped[str] = mapped_column(Text)  # signature lines of witnesses, to append
 
 
 class DeploymentStream(Base):

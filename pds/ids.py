@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NewType
 from uuid import UUID
 
@@ -87,3 +87,8 @@ def time_ordered_uuid(at: datetime) -> UUID:
     milliseconds, rest = divmod(microseconds, 1000)
     value = milliseconds << 80 | (rest * 4096 // 1000) << 64 | secrets.randbits(62)
     return UUID(int=value | 7 << 76 | _VARIANT)
+
+
+def created_at(time_ordered: UUID) -> datetime:
+    """Return the instant in a UUID that `time_ordered_uuid` made, to the millisecond."""
+    return datetime.fromtimestamp((time_ordered.int >> 80) / 1000, UTC)

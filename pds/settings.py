@@ -80,7 +80,12 @@ class LogSettings:
     """The transparency log."""
 
     origin: str = ""  # empty: the issuer's host with "/log"
+    epoch: int = 1  # raised by one for each restore epoch
     interval_ms: int = 500  # between two runs of the integrator
+    witnesses: str = ""  # file with a C2SP tlog-policy, from the instance folder; empty: none
+    witness_loopback: bool = False  # witnesses on this machine may be asked, over plain HTTP
+    alarm_seconds: int = 60  # an entry that waits for longer to be published is wrong
+    refuse_seconds: int = 600  # and after so long, no new consent is taken; 0: always
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ class Settings:
     @property
     def log_origin(self) -> str:
         """The log's origin: a schema-less URL (C2SP tlog-checkpoint)."""
-        return self.log.origin or urlsplit(self.server.issuer).netloc + "/log"
+        first = self.log.origin or urlsplit(self.server.issuer).netloc + "/log"
+        return first if self.log.epoch == 1 else f"{first}/{self.log.epoch}"
 
 
 def load(instance: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -219,6 +225,7 @@ def _check(settings: Settings) -> None:
             "server.issuer must be an https URL; for a trial on this machine only, set"
             " server.insecure_loopback = true"
         )
+    _check_log(settings.log)
     _check_proxies(server)
     _check_mail(settings.mail)
     # What is out of these bounds is refused at every sign-in (TAK-17): a vault that was made with
@@ -236,6 +243,13 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("oauth.request_seconds must be below 600")
     if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
         raise ConfigurationError("oauth.code_seconds must be at most 60")
+
+
+def _check_log(log: LogSettings) -> None:
+    if log.epoch < 1:
+        raise ConfigurationError("log.epoch must be at least 1")
+    if log.alarm_seconds < 1 or log.refuse_seconds < 0:
+        raise ConfigurationError("log.alarm_seconds must be at least 1, log.refuse_seconds 0")
 
 
 def _check_proxies(server: ServerSettings) -> None:

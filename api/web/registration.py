@@ -34,6 +34,7 @@ from api.web import (
     sign_in_sessions,
     vault,
 )
+from consent.errors import LogHaltedError, LogStalledError
 from pds.errors import (
     ConflictError,
     LimitExceededError,
@@ -71,6 +72,8 @@ _STATUSES: tuple[tuple[type[PDSError], int], ...] = (
     (ValidationFailedError, 422),
     (LimitExceededError, 429),
     (VaultLockedError, 403),
+    (LogStalledError, 503),
+    (LogHaltedError, 503),
 )
 _MACHINES = ("/v1/", "/oauth/", "/.well-known/", "/log/")
 

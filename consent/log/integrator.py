@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from consent.errors import LogInconsistentError
+from consent.errors import LogHaltedError, LogInconsistentError
 from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consent.formats.errors import FormatError
 from consent.formats.leaf import LEAF_VERSION
@@ -46,6 +46,7 @@ def integrate(
     now: datetime,
     holder_epoch: int,
     limit: int = BATCH,
+    publish: bool = True,
 ) -> int:
     """Place up to `limit` waiting leaves and sign the tree; the first run signs the empty one.
 
@@ -56,6 +57,7 @@ def integrate(
         now: kept beside the checkpoint; nothing rests on it.
         holder_epoch: of the lease `leases.WORKER`, under which the caller works.
         limit: at most so many leaves; it bounds how long the job holds its locks.
+        publish: give the tree out at once; False where witnesses are to cosign it first.
 
     Returns:
         How many were placed; fewer than `limit` when nothing waits any more.
@@ -63,12 +65,15 @@ def integrate(
     Raises:
         LeaseLostError: another process works now.
         LogInconsistentError: tiles, state and last checkpoint contradict each other.
+        LogHaltedError: somebody holds a checkpoint that contradicts this tree.
     """
     leases.check(session, leases.WORKER, epoch=holder_epoch)
-    old = _lock_state(session, origin)
+    old, published = _lock_state(session, origin)
     last = _last_checkpoint(session, origin, signer)
     waiting = _take(session, limit)
     if last is not None and not waiting:
+        if publish and published < old.size:
+            _publish(session, origin, old.size)
         return 0
     try:
         growth = _grow(session, old, last, [commitment for _, _, commitment in waiting])
@@ -76,15 +81,26 @@ def integrate(
         raise LogInconsistentError(f"the log of {old.size} leaves cannot grow: {exc}") from exc
     _write(session, origin, old, growth, waiting)
     note = sign_checkpoint(Checkpoint(origin, growth.new_size, growth.root), [signer])
-    session.execute(insert(LogCheckpoint).values(size=growth.new_size, note=note, signed_at=now))
+    signed = {"size": growth.new_size, "note": note, "signed_at": now, "cosignatures": ""}
+    session.execute(insert(LogCheckpoint).values(signed))
+    if publish:
+        _publish(session, origin, growth.new_size)
     return len(waiting)
 
 
-def _lock_state(session: Session, origin: str) -> Checkpoint:
-    insert_if_absent(session, LogState, {"origin": origin, "size": 0, "root": EMPTY_ROOT})
-    query = select(LogState.size, LogState.root).where(LogState.origin == origin)
-    size, root = session.execute(query.with_for_update()).one()
-    return Checkpoint(origin, size, root)
+def _lock_state(session: Session, origin: str) -> tuple[Checkpoint, int]:
+    # -1: no checkpoint is published, not even that of the empty tree.
+    row = {"origin": origin, "size": 0, "root": EMPTY_ROOT, "published_size": -1}
+    insert_if_absent(session, LogState, row)
+    query = select(LogState.size, LogState.root, LogState.published_size, LogState.halted)
+    state = session.execute(query.where(LogState.origin == origin).with_for_update()).one()
+    if state.halted is not None:
+        raise LogHaltedError(state.halted)
+    return Checkpoint(origin, state.size, state.root), state.published_size
+
+
+def _publish(session: Session, origin: str, size: int) -> None:
+    session.execute(update(LogState).where(LogState.origin == origin).values(published_size=size))
 
 
 def _last_checkpoint(session: Session, origin: str, signer: Signer) -> Checkpoint | None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Row, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from consent.formats.canonical import canonical_bytes, parse
@@ -24,8 +24,10 @@ from consent.formats.proof import Proof
 from consent.formats.tiles import TileId, parse_path, tile_reader
 from consent.log.entries import EntryRef, PrivateKeyKind, SealedPrivate
 from consent.log.tiles import Tiles
-from consent.models import Event, EventPayload, LogCheckpoint, LogEntry
+from consent.models import Event, EventPayload, LogCheckpoint, LogEntry, LogState
 from pds.errors import NotFoundError
+
+_NOTES: Select[*tuple[Any, ...]] = select(LogCheckpoint.note, LogCheckpoint.cosignatures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +73,59 @@ class SignedTree:
 
 
 def checkpoint(session: Session) -> str:
-    """Return the newest signed checkpoint, a note.
+    """Return the newest published checkpoint, a note: signed, and cosigned as the policy asks.
 
     Raises:
-        NotFoundError: the integrator has not run yet.
+        NotFoundError: there is none yet.
     """
-    query = select(LogCheckpoint.note).order_by(LogCheckpoint.size.desc()).limit(1)
-    note = session.execute(query).scalar()
-    if note is None:
-        raise NotFoundError
-    return note
+    published = select(func.max(LogState.published_size)).scalar_subquery()
+    return _newest(session, _NOTES.where(LogCheckpoint.size <= published))
 
 
 def signed_tree(session: Session) -> SignedTree:
-    """Return the last signed tree, to make proofs from.
+    """Return the published tree, to make proofs from.
+
+    Raises:
+        NotFoundError: there is none yet.
+    """
+    return _tree(session, checkpoint(session))
+
+
+def newest_tree(session: Session) -> SignedTree:
+    """Return the tree that was signed last, which witnesses may not have seen yet.
 
     Raises:
         NotFoundError: the integrator has not run yet.
     """
-    note = checkpoint(session)
+    return _tree(session, _newest(session, _NOTES))
+
+
+def tree_to_cosign(session: Session) -> SignedTree:
+    """Return the tree that witnesses are to be asked for.
+
+    The newest that one of them has cosigned and that is not published yet, else the newest: while
+    the log grows, all of them must be asked for the same one, or no tree ever has enough.
+
+    Raises:
+        NotFoundError: the integrator has not run yet.
+    """
+    published = select(func.max(LogState.published_size)).scalar_subquery()
+    begun = _NOTES.where(LogCheckpoint.size > published, LogCheckpoint.cosignatures != "")
+    try:
+        return _tree(session, _newest(session, begun))
+    except NotFoundError:
+        return newest_tree(session)
+
+
+def _newest(session: Session, notes: Select[*tuple[Any, ...]]) -> str:
+    row = session.execute(notes.order_by(LogCheckpoint.size.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise NotFoundError
+    note: str = row.note + row.cosignatures
+    return note
+
+
+def _tree(session: Session, note: str) -> SignedTree:
     signed = Checkpoint.from_text(note.partition("\n\n")[0] + "\n")
     return SignedTree(note, signed, tile_reader(Tiles(session).read_tile, signed.size))
 

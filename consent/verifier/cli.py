@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         trust = read_trust(
-            arguments.vkey, arguments.receipt_key, arguments.checkpoint, arguments.quorum
+            arguments.vkey,
+            arguments.receipt_key,
+            arguments.checkpoint,
+            arguments.quorum,
+            arguments.policy,
         )
         report = _verify(arguments, trust)
     except KeyboardInterrupt:
@@ -92,7 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="how many witnesses must have signed (default: 0)",
+        help="how many of the witnesses given by --vkey must have signed (default: 0)",
+    )
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="logs, witnesses and quorum as a C2SP tlog-policy, instead of --vkey and --quorum",
     )
     parser.add_argument(
         "--state",

@@ -8,13 +8,18 @@ from pathlib import Path
 from consent.formats import fields
 from consent.formats.canonical import parse
 from consent.formats.cosignature import CosignatureVerifier
-from consent.formats.errors import FormatError
+from consent.formats.errors import FormatError, MalformedError
 from consent.formats.note import KEY_BYTES, Verifier
 from consent.formats.trust import Trust
+from consent.formats.witness_policy import Policy, Quorum
 
 
 def read_trust(
-    vkeys: Sequence[str], receipt_key: Path | None, checkpoint: Path | None, quorum: int
+    vkeys: Sequence[str],
+    receipt_key: Path | None,
+    checkpoint: Path | None,
+    quorum: int,
+    policy: Path | None = None,
 ) -> Trust:
     """Return what these arguments say.
 
@@ -22,10 +27,11 @@ def read_trust(
         vkeys: keys of the log or of witnesses, each a text or a file with one key on each line.
         receipt_key: a file with the keys of receipts, a JWK set (RFC 7517).
         checkpoint: a file with a checkpoint seen earlier.
-        quorum: how many witnesses must have signed.
+        quorum: how many of the witnesses in `vkeys` must have signed.
+        policy: a file with a C2SP tlog-policy, instead of witnesses in `vkeys` and a quorum.
 
     Raises:
-        FormatError: something is no key.
+        FormatError: something is no key or no policy, or witnesses are named in both ways.
         OSError: a file cannot be read.
     """
     log_keys: list[Verifier] = []
@@ -41,7 +47,15 @@ def read_trust(
     pinned = None
     if checkpoint is not None:
         pinned = read_text(checkpoint)
-    return Trust(tuple(log_keys), receipt_keys, tuple(witnesses), quorum, pinned)
+    if policy is None:
+        enough = Quorum.of(quorum, witnesses)
+    elif witnesses or quorum:
+        raise MalformedError("witnesses are named by --policy, or by --vkey and --quorum, not both")
+    else:
+        read = Policy.from_bytes(policy.read_bytes())
+        log_keys += [log.key for log in read.logs]
+        witnesses, enough = [each.key for each in read.witnesses], read.quorum
+    return Trust(tuple(log_keys), receipt_keys, tuple(witnesses), enough, pinned)
 
 
 def _vkey_texts(values: Sequence[str]) -> list[str]:

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from api.outgoing.connecting import Dialler
-from api.outgoing.fetching import BODY_BYTES, Fetcher, FetchError
+from api.outgoing.exchanging import BODY_BYTES
+from api.outgoing.fetching import Fetcher, FetchError
 from tests.support.certificates import certificate_for
 from tests.support.speaking import speaking
 

@@ -18,6 +18,7 @@ from consent.formats.receipt_facts import ReceiptKind
 from consent.formats.report import Outcome, Verdict
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle, verify_log_extension, verify_receipt
+from consent.formats.witness_policy import Quorum
 from tests.support.evidence import AGREEMENT, GRANT_STREAM, MemoryLog, story
 from tests.support.receipt_samples import ORIGIN
 from tests.support.vectors import load
@@ -419,7 +420,7 @@ def test_an_empty_pinned_tree_is_extended_by_any():
 
 def test_too_few_witnesses_fail_the_checkpoint():
     witness = Cosigner.generate("witness.example/w1", now=lambda: 1_772_000_000)
-    trust = LOG.trust(witnesses=(witness.verifier,), quorum=1)
+    trust = LOG.trust(witnesses=(witness.verifier,), quorum=Quorum.of(1, [witness.verifier]))
 
     assert "checkpoint-signature" in rules(verify(GOOD, trust))
     cosigned = LOG.bundle(checkpoint=LOG.checkpoint(signers=[witness]))

@@ -11,6 +11,7 @@ from consent.formats.cosignature import CosignatureVerifier, Cosigner, cosigned_
 from consent.formats.errors import FormatError, MalformedError, VerificationError
 from consent.formats.note import Signer, Verifier, open_note, sign
 from consent.formats.trust import Trust
+from consent.formats.witness_policy import Quorum
 from tests.support.vectors import load
 
 ORIGIN = "vault.example/log"
@@ -182,7 +183,7 @@ def test_a_quorum_counts_keys_not_names():
     twin = Cosigner("witness.example/twin", one.private_key, one.now)
     other = witness("witness.example/w2")
     keys = (one.verifier, twin.verifier, other.verifier)
-    trust = Trust(witnesses=keys, quorum=2)
+    trust = Trust(witnesses=keys, quorum=Quorum.of(2, keys))
 
     note = sign_checkpoint(TREE, [LOG, one, twin])
     with pytest.raises(VerificationError, match="1 known witnesses"):

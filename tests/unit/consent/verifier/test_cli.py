@@ -99,8 +99,16 @@ def test_witnesses_are_known_by_the_type_of_their_keys(files, tmp_path):
     cosigned = LOG.bundle(checkpoint=LOG.checkpoint(signers=[witness])).to_bytes()
     (tmp_path / "cosigned").write_bytes(cosigned)
 
-    assert run(str(tmp_path / "cosigned"), *keys) == 0
-    assert run(files["bundle"], *keys) == 1
+    policy = f"log {VKEY}\nwitness w1 {witness.verifier.to_text()}\nquorum w1\n"
+    (tmp_path / "policy").write_text(policy)
+    from_file = ("--policy", str(tmp_path / "policy"), "--receipt-key", files["jwks"])
+
+    for given in (keys, from_file):
+        assert run(str(tmp_path / "cosigned"), *given) == 0
+        assert run(files["bundle"], *given) == 1
+    assert run(files["bundle"], *keys, *from_file) == 2
+    (tmp_path / "policy").write_text("quorum w1\n")
+    assert run(files["bundle"], *from_file) == 2
 
 
 @pytest.mark.parametrize(
