@@ -27,6 +27,7 @@ from api.doctor import examine
 from api.ending_commands import agreement, reinstate, remove, suspend
 from api.freezing_commands import freeze, thaw
 from api.keys import new_jwk, publish_template
+from api.log_commands import log
 from api.oauth import clients, names
 from api.registration_commands import registration_token
 from api.vault_checking import verify_rows
@@ -425,5 +426,6 @@ main.add_command(agreement)
 main.add_command(auditor)
 main.add_command(consent)
 main.add_command(witness)
+main.add_command(log)
 for command in (suspend, remove, reinstate, freeze, thaw, registration_token):
     organisation.add_command(command)

@@ -317,4 +317,5 @@ class EventName(StrEnum):
     ENGAGEMENT_ENDED = "engagement.ended"
     EVIDENCE_SEARCHED = "evidence.searched"
     EVIDENCE_EXPORTED = "evidence.exported"
+    LOG_EPOCH_BEGUN = "log.epoch_begun"
     REQUESTS_REFUSED = "requests.refused"

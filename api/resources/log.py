@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api.wiring import wiring
-from consent.log import reader
+from consent.log import epochs, reader
 
 blueprint = Blueprint("log", __name__, url_prefix="/log")
 
@@ -33,6 +33,14 @@ def tile(path: str) -> Response:
     with wiring().uow.read() as session:
         data = reader.tile(session, f"tile/{path}")
     return _answer(data, "application/octet-stream", _FOREVER)
+
+
+@blueprint.get("/continues")
+def continues() -> Response:
+    """Return the proof that this epoch continues the one before, a tlog-proof; 404 in the first."""
+    with wiring().uow.read() as session:
+        proof = epochs.continuation(session)
+    return _answer(proof.to_text().encode(), _TEXT, _SECONDS)
 
 
 @blueprint.get("/vkeys")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,20 +104,21 @@ def watch(services: Wiring, *, stopping: threading.Event) -> threading.Thread:
     return thread
 
 
+def held_elsewhere(services: Wiring, witnesses: Sequence[Witness]) -> list[tuple[str, str]]:
+    """Return checkpoints of our log that the file and the witnesses hold, with their holders."""
+    held = [(FILE, HighWater(services.settings.instance).read())]
+    with ThreadPoolExecutor(max(1, len(witnesses))) as pool:
+        names = [each.name for each in witnesses]
+        held += zip(names, pool.map(_latest, witnesses), strict=True)
+    return [(name, note) for name, note in held if note is not None]
+
+
 def _contradictions(services: Wiring) -> Iterator[str]:
     key = services.log_signer.verifier
-    held = [("log.high-water", HighWater(services.settings.instance).read())]
-    with ThreadPoolExecutor(max(1, len(services.witnesses))) as pool:
-        held += zip(
-            [each.name for each in services.witnesses],
-            pool.map(_latest, services.witnesses),
-            strict=True,
-        )
+    held = held_elsewhere(services, services.witnesses)
     # After them: a checkpoint that another process signs meanwhile is in the store by now.
     with services.uow.read() as session:
         for name, note in held:
-            if note is None:
-                continue
             reason = publication.contradiction(session, note, log_key=key)
             if reason is not None:
                 yield f"{name} knows that {reason}"

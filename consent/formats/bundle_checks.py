@@ -15,6 +15,7 @@ from consent.formats import receipt as receipts
 from consent.formats.bundle import Bundle, BundleEntry, StreamRange
 from consent.formats.canonical import sha256_hex
 from consent.formats.checkpoint import Checkpoint
+from consent.formats.epochs import is_same_or_later
 from consent.formats.errors import VerificationError
 from consent.formats.leaf import PublicOpening, PublicPart, commitment
 from consent.formats.meaning import ENDS, READ, ReadCheck, Terms
@@ -245,7 +246,7 @@ def check_citation(
 ) -> None:
     """Compare what a receipt cites with an event and the origin of the log that holds it."""
     rule = "receipt-citation"
-    if cited.log.origin != origin:
+    if not is_same_or_later(origin, than=cited.log.origin):
         findings.fail(where, rule, f"it cites the log {cited.log.origin}, not {origin}")
     if (event.stream, event.seq) != (cited.log.stream, cited.log.seq):
         findings.fail(where, rule, f"the proof is of {event.stream}/{event.seq}")

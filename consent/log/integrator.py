@@ -27,9 +27,9 @@ from consent.formats.merkle import EMPTY_ROOT, consistency_proof, verify_consist
 from consent.formats.note import Signer
 from consent.formats.tiles import Growth, grow, tile_reader
 from consent.log import leases
-from consent.log.rows import insert_if_absent, replace_all
-from consent.log.tiles import BUNDLE_LEVEL, Tiles
-from consent.models import LogCheckpoint, LogEntry, LogPending, LogState, LogTile
+from consent.log.rows import insert_if_absent
+from consent.log.tiles import Tiles, write_growth
+from consent.models import LogCheckpoint, LogEntry, LogPending, LogState
 
 # One tile. A larger batch is a third faster, but whoever writes to SQLite waits for it: measured
 # 30 ms for 256 leaves.
@@ -153,10 +153,7 @@ def _grow(
 def _write(
     session: Session, origin: str, old: Checkpoint, growth: Growth, waiting: Sequence[_Waiting]
 ) -> None:
-    tiles = [(tile.level, tile.index, tile.width, data) for tile, data in growth.tiles.items()]
-    tiles += [(BUNDLE_LEVEL, one.index, one.width, data) for one, data in growth.bundles.items()]
-    columns = ("level", "index", "width", "data")
-    replace_all(session, LogTile, [dict(zip(columns, tile, strict=True)) for tile in tiles])
+    write_growth(session, growth)
     if waiting:
         session.execute(
             insert(LogEntry),

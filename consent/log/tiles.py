@@ -11,6 +11,7 @@ from consent.formats.errors import MalformedError
 from consent.formats.leaf import ENTRY_BYTES
 from consent.formats.merkle import HASH_BYTES
 from consent.formats.tiles import BundleId, Growth, TileId
+from consent.log.rows import replace_all
 from consent.models import LogTile
 
 BUNDLE_LEVEL = -1
@@ -47,3 +48,11 @@ class Tiles:
         if len(data) < length:
             raise MalformedError(f"the tile at level {level}, index {index} is missing or short")
         return data[:length]
+
+
+def write_growth(session: Session, growth: Growth) -> None:
+    """Store the tiles and bundles that growing has changed, each in place of a narrower one."""
+    tiles = [(tile.level, tile.index, tile.width, data) for tile, data in growth.tiles.items()]
+    tiles += [(BUNDLE_LEVEL, one.index, one.width, data) for one, data in growth.bundles.items()]
+    columns = ("level", "index", "width", "data")
+    replace_all(session, LogTile, [dict(zip(columns, tile, strict=True)) for tile in tiles])

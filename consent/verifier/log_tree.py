@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from consent.formats.checkpoint import Checkpoint
+from consent.formats.epochs import EPOCH_ENTRY, first_entry, is_same_or_later, split_origin
 from consent.formats.errors import FormatError, MalformedError, VerificationError
 from consent.formats.leaf import ENTRY_BYTES, LEAF_VERSION
 from consent.formats.merkle import HASH_BYTES, consistency_proof, root_at, verify_consistency
@@ -73,6 +74,7 @@ class _LogChecks:
     pool: ThreadPoolExecutor
     findings: Findings = field(default_factory=Findings)
     _size: int = 0
+    _epoch: int = 1
     _edge: dict[int, bytes] = field(default_factory=dict)
 
     def run(self) -> Report:
@@ -95,6 +97,7 @@ class _LogChecks:
             if self.kept is not None and self.kept.origin != opened.origin:
                 raise VerificationError(f"the log verified before was {self.kept.origin}")
             signed = opened
+            _, self._epoch = split_origin(signed.origin)
             say(f"{signed.origin}, size {signed.size}")
         return note, signed
 
@@ -114,8 +117,19 @@ class _LogChecks:
                     # The pin is a note like any other: it counts only if the log signed it.
                     keys = self.trust.log_keys or self._published_keys()
                     earlier = Trust().open(pin, keys)
+                    if earlier.origin != signed.origin:
+                        self._check_continues(earlier, pin, signed)
+                        say(f"{signed.origin} continues {earlier.origin} from {earlier.size}")
+                        continue
                     self._check_extends(earlier, signed)
                     say(f"size {signed.size} extends size {earlier.size}")
+
+    def _check_continues(self, earlier: Checkpoint, pin: str, signed: Checkpoint) -> None:
+        if not is_same_or_later(signed.origin, than=earlier.origin) or signed.size == 0:
+            raise VerificationError(f"the log verified before was {earlier.origin}")
+        held = decode_bundle(self._read(BundleId(0, min(TILE_WIDTH, signed.size))))
+        if not held or held[0] != first_entry(pin):
+            raise VerificationError(f"{signed.origin} does not begin where this checkpoint ends")
 
     def _check_extends(self, earlier: Checkpoint, signed: Checkpoint) -> None:
         if earlier.size > signed.size:
@@ -185,8 +199,11 @@ class _LogChecks:
         if len(held) < bundle.width:
             raise MalformedError(f"{len(held)} entries in it")
         for at, entry in enumerate(held):
-            if len(entry) != ENTRY_BYTES or entry[0] != LEAF_VERSION:
-                where = f"{bundle.path} entry {bundle.index * TILE_WIDTH + at}"
+            number = bundle.index * TILE_WIDTH + at
+            # An epoch after a restore begins with an entry of its own (`formats.epochs`).
+            form = EPOCH_ENTRY if number == 0 and self._epoch > 1 else LEAF_VERSION
+            if len(entry) != ENTRY_BYTES or entry[0] != form:
+                where = f"{bundle.path} entry {number}"
                 self.findings.fail(where, "entry-form", "not the 33 bytes of an entry")
         return held
 

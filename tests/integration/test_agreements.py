@@ -14,7 +14,7 @@ from api.oauth.authorization import AuthorizationPageError
 from api.oauth.models import Token
 from consent import connections, organisations
 from consent.choices import Choice
-from consent.errors import NoticeChangedError
+from consent.errors import LogStalledError, NoticeChangedError
 from consent.formats import canonical, jws
 from consent.models import (
     Agreement,
@@ -58,6 +58,19 @@ def opened(world, aysel, shop, template):
     """Return a pushed request that its person has before them."""
     request_uri, _ = world.push(shop, shop.details(template))
     return world.open_request(aysel, shop, request_uri)
+
+
+def test_while_the_log_stands_still_no_new_consent_is_taken(world, clock, aysel, opened):
+    """LOG-21: a consent that nobody can prove later is not taken; nothing is decided."""
+    patient = world.services.agreements.log_may_wait
+    object.__setattr__(world.services.agreements, "log_may_wait", timedelta(minutes=10))
+    clock.move(minutes=11)
+
+    with pytest.raises(LogStalledError):
+        world.allow(aysel, opened)
+
+    object.__setattr__(world.services.agreements, "log_may_wait", patient)
+    assert world.allow(aysel, opened)["code"]
 
 
 def rows(world, model, *where):
