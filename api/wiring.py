@@ -24,6 +24,7 @@ from consent.agreements import AgreementService
 from consent.amendments import AmendmentService
 from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
+from consent.deletions import DeletionService
 from consent.endings import EndingService
 from consent.formats.errors import FormatError
 from consent.formats.note import Signer
@@ -80,6 +81,7 @@ class Wiring:
     agreements: AgreementService
     narrowing: NarrowingService
     endings: EndingService
+    deletions: DeletionService
     pauses: PauseService
     custody: CustodyService
     obligations: ObligationService
@@ -196,6 +198,9 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         agreements=agreements,
         narrowing=NarrowingService(store, clock, amendments),
         endings=endings,
+        deletions=DeletionService(
+            store, clock, sink, endings, timedelta(days=settings.vault.deletion_cooling_days)
+        ),
         pauses=PauseService(store, clock, acts),
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),

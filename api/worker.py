@@ -10,6 +10,7 @@
     end agreements whose time has come                      every 10 s
     end agreements of suspended organisations               every 10 s
     log and tell people of organisations that were frozen   every 10 s
+    delete vaults whose cooling period is over              every 10 s
     tell organisations of what they owe and is overdue      every 10 s
     send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
@@ -114,6 +115,7 @@ class Worker:
             _Task("expiry", EXPIRY_SECONDS, self._expire),
             _Task("standing", EXPIRY_SECONDS, self._end_excluded),
             _Task("freezes", EXPIRY_SECONDS, self._tell_of_freezes),
+            _Task("deletions", EXPIRY_SECONDS, self._delete_vaults),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
         ]
@@ -261,6 +263,14 @@ class Worker:
             return wiring.endings.end_due(session, now=wiring.clock.now(), limit=EXPIRY_BATCH)
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _delete_vaults(self, epoch: int) -> bool:
+        wiring = self._wiring
+
+        def job(session: Session) -> bool:
+            return wiring.deletions.carry_out(session, now=wiring.clock.now())
+
+        return self._under_lease(epoch, job)
 
     def _announce_overdue(self, epoch: int) -> bool:
         def job(session: Session) -> int:

@@ -84,15 +84,7 @@ class EndingService:
         Raises:
             NotFoundError: the vault has no such agreement.
         """
-        deed = Deed(
-            act=Act.WITHDRAW,
-            actor=Actor.INDIVIDUAL,
-            at=self.clock.now(),
-            private=seal_private(
-                {"vault": str(vault.id), "deletion_requested": request_deletion},
-                audit_public_key=vault.audit_public_key,
-            ),
-        )
+        deed = _withdrawal(vault, request_deletion=request_deletion, at=self.clock.now())
 
         def job(session: Session) -> None:
             if is_limited:
@@ -108,6 +100,31 @@ class EndingService:
                 self.sink.append(session, vault, event)
 
         self.store.write(job)
+
+    def withdraw_all(
+        self, session: Session, vault: VaultRef, *, request_deletion: bool, now: datetime
+    ) -> None:
+        """Stop all sharing of a vault that is deleted; its row is locked."""
+        query = (
+            select(Agreement.id)
+            .where(
+                Agreement.bucket == vault.bucket,
+                Agreement.vault_id == vault.id,
+                Agreement.state.in_([AgreementState.ACTIVE, AgreementState.SUSPENDED]),
+            )
+            .order_by(Agreement.id)
+        )
+        for agreement_id in session.scalars(query).all():
+            agreement = lock_agreement(session, vault.bucket, agreement_id)
+            if agreement is None:
+                continue
+            deed = _withdrawal(vault, request_deletion=request_deletion, at=now)
+            try:
+                with session.begin_nested():
+                    self._end(session, agreement, deed, asked_by_person=request_deletion)
+            except (PDSError, FormatError) as exc:
+                # A broken agreement must not keep a vault: its keys go, so it opens nothing.
+                _logger.error("agreement %s cannot be ended: %s", agreement_id, type(exc).__name__)  # noqa: TRY400 - the trace may quote data
 
     def terminate(
         self,
@@ -339,3 +356,13 @@ class EndingService:
             now=at,
             obligation_id=obligation_id,
         )
+
+
+def _withdrawal(vault: VaultRef, *, request_deletion: bool, at: datetime) -> Deed:
+    private = {"vault": str(vault.id), "deletion_requested": request_deletion}
+    return Deed(
+        act=Act.WITHDRAW,
+        actor=Actor.INDIVIDUAL,
+        at=at,
+        private=seal_private(private, audit_public_key=vault.audit_public_key),
+    )

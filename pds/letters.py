@@ -50,6 +50,9 @@ class LetterKind(StrEnum):
     CONFIRM = "confirm"
     LIMITED_LINK = "limited-link"
     LIMITED_OPENED = "limited-opened"
+    DELETION_ASKED = "deletion-asked"
+    DELETION_OFF = "deletion-off"
+    DELETED = "deleted"
 
 
 SECURITY = frozenset(
@@ -67,6 +70,9 @@ SECURITY = frozenset(
         LetterKind.CONFIRM,
         LetterKind.LIMITED_LINK,
         LetterKind.LIMITED_OPENED,
+        LetterKind.DELETION_ASKED,
+        LetterKind.DELETION_OFF,
+        LetterKind.DELETED,
     }
 )
 CHOICES = tuple(kind for kind in LetterKind if kind not in SECURITY)
@@ -171,8 +177,12 @@ def claim(session: Session, *, now: datetime) -> list[Waiting]:
 
 
 def settle(session: Session, letter: Waiting, *, sent: bool, now: datetime) -> None:
-    """Write down that a letter went out, or that there was nobody or nothing to send it for."""
-    _update(session, letter, state="sent" if sent else "dropped", sent_at=now if sent else None)
+    """Write down that a letter went out, or that there was nobody or nothing to send it for.
+
+    An address of its own is kept no longer.
+    """
+    state, sent_at = ("sent", now) if sent else ("dropped", None)
+    _update(session, letter, state=state, sent_at=sent_at, to_box=None)
 
 
 def put_off(session: Session, letter: Waiting, *, now: datetime) -> None:
@@ -182,7 +192,7 @@ def put_off(session: Session, letter: Waiting, *, now: datetime) -> None:
         return
     row.tries += 1
     if row.tries > len(WAITS):
-        row.state = "dropped"
+        row.state, row.to_box = "dropped", None
     else:
         row.due_at = now + WAITS[row.tries - 1]
 

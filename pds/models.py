@@ -297,6 +297,19 @@ class LimitedSignIn(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class VaultDeletion(Base):
+    """That a vault is to be deleted: it can be kept until then, and goes when the row does."""
+
+    __tablename__ = "vault_deletions"
+    __table_args__ = (Index(None, "due_at"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    is_limited: Mapped[bool]  # asked for without the passphrase (P-16)
+    asks_erasure: Mapped[bool]  # organisations are then asked to delete what they received
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Throttle(Base):
     """A counter of attempts in a window, for what security rests on (P-39)."""
 

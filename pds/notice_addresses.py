@@ -152,7 +152,9 @@ class NoticeAddressService:
         with self.store.read() as session:
             account = session.get(Account, (letter.bucket, letter.vault_id))
         if account is None:
-            return None
+            # The last letter of all: its vault is gone, and its address stands in its row.
+            gone = letter.to_box and self.open(letter.vault_id, letter.to_box)
+            return (gone, letter.about["locale"], "") if gone else None
         code = self.code(account) if letter.kind is LetterKind.CONFIRM else ""
         box = letter.to_box or account.notice_box
         awaited = bool(code) if letter.kind is LetterKind.CONFIRM else account.notice_verified_at

@@ -27,7 +27,7 @@ from pds.ids import IdFactory
 from pds.instance import InstanceKeys
 from pds.keys import OpenVault, VaultKeys, Wrapped, Wrapper
 from pds.letters import LetterKind
-from pds.models import Account, SignIn, Unlock, Vault
+from pds.models import Account, SignIn, Unlock, Vault, VaultDeletion
 from pds.settings import VaultSettings
 from pds.store import Store
 from pds.vaults import vault_ref
@@ -48,6 +48,7 @@ class Visitor:
     sign_in: UUID
     open_vault: OpenVault | None = field(repr=False)  # None: signed in, not unlocked
     unlock_ends_at: datetime | None = None
+    deletion_due_at: datetime | None = None  # None: nobody asked for the vault's deletion
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +232,18 @@ class SessionService:
         account = session.get(Account, (bucket, row.vault_id))
         if vault is None or account is None or vault.state != "active":
             return None, None
+        asked = session.get(VaultDeletion, (bucket, row.vault_id))
+        due_at = None if asked is None else asked.due_at
         ref = vault_ref(session, bucket, row.vault_id)
         opened = unlocked and self._opened(session, ref, unlocked, row.selector, now)
         if not opened:
-            visitor = Visitor(ref, account.locale, account.theme, row.selector, None)
+            visitor = Visitor(
+                ref, account.locale, account.theme, row.selector, None, deletion_due_at=due_at
+            )
             return visitor, self._move_on(row, None, now)
         open_vault, unlock = opened
         visitor = Visitor(
-            ref, account.locale, account.theme, row.selector, open_vault, unlock.expires_at
+            ref, account.locale, account.theme, row.selector, open_vault, unlock.expires_at, due_at
         )
         return visitor, self._move_on(row, unlock, now)
 

@@ -64,6 +64,7 @@ class VaultSettings:
     unlock_seconds: int = 28_800
     attempts_per_quarter_hour: int = 10  # sign-ins with a wrong passphrase, per account
     address_attempts_per_quarter_hour: int = 100  # the same, per address, whatever the account
+    deletion_cooling_days: int = 7  # from asking for a vault's deletion to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,14 @@ def _check(settings: Settings) -> None:
     _check_log(settings.log)
     _check_proxies(server)
     _check_mail(settings.mail)
+    _check_vault(vault)
+    if not 0 < settings.oauth.request_seconds < 600:  # noqa: PLR2004 - FAPI 2.0 5.3.2.2 item 12
+        raise ConfigurationError("oauth.request_seconds must be below 600")
+    if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
+        raise ConfigurationError("oauth.code_seconds must be at most 60")
+
+
+def _check_vault(vault: VaultSettings) -> None:
     # What is out of these bounds is refused at every sign-in (TAK-17): a vault that was made with
     # it would never open.
     for name, value, least, most in (
@@ -239,10 +248,8 @@ def _check(settings: Settings) -> None:
             raise ConfigurationError(f"vault.argon2_{name} must be {least} to {most}")
     if vault.argon2_slots < 1:
         raise ConfigurationError("vault.argon2_slots must be at least 1, or nobody can sign in")
-    if not 0 < settings.oauth.request_seconds < 600:  # noqa: PLR2004 - FAPI 2.0 5.3.2.2 item 12
-        raise ConfigurationError("oauth.request_seconds must be below 600")
-    if not 0 < settings.oauth.code_seconds <= 60:  # noqa: PLR2004 - FAPI 2.0 5.3.2.1 item 11
-        raise ConfigurationError("oauth.code_seconds must be at most 60")
+    if not 1 <= vault.deletion_cooling_days <= 90:  # noqa: PLR2004 - GDPR Art. 12 (3): 3 months
+        raise ConfigurationError("vault.deletion_cooling_days must be 1 to 90")
 
 
 def _check_log(log: LogSettings) -> None:

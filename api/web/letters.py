@@ -220,6 +220,31 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _SETTINGS,
         "/settings/letters",
     ),
+    LetterKind.DELETION_ASKED: _Words(
+        _l("Your vault will be deleted"),
+        _l(
+            "Deletion of your vault was asked for. On %(day)s all sharing ends and its keys are"
+            " destroyed: nobody can bring it back then. If you want to keep it, take that back"
+            " before."
+        ),
+        _l("Keep the vault"),
+        "/vault-deletion",
+    ),
+    LetterKind.DELETION_OFF: _Words(
+        _l("Your vault is kept"),
+        _l("Deletion of your vault had been asked for, and that was taken back. Nothing changes."),
+        _LOOK,
+        "/vault",
+    ),
+    LetterKind.DELETED: _Words(
+        _l("Your vault is deleted"),
+        _l(
+            "All sharing has ended, and the keys of your vault are destroyed: nobody can read it"
+            " any more. This is the last letter; your address is deleted with it."
+        ),
+        _l("What is left"),
+        "/vault-deletion/done",
+    ),
 }
 
 

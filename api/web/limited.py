@@ -1,9 +1,10 @@
 """Limited sign-in: what somebody can still do who lost the passphrase, by a mailed link (P-16).
 
-They see with whom they share, by name, and can stop it. No page here reads a record or changes what
-a sign-in needs; and no other page looks at the cookie that the link leads to. The address of the
-link holds a secret: `Referrer-Policy: same-origin` keeps it from other sites, and no request line
-is logged. Opening it spends nothing, since programs that read mail open every link (SEC-S45).
+They see with whom they share, by name, can stop it, and can have the vault deleted. No page here
+reads a record or changes what a sign-in needs; and no other page looks at the cookie that the link
+leads to. The address of the link holds a secret: `Referrer-Policy: same-origin` keeps it from other
+sites, and no request line is logged. Opening it spends nothing, since programs that read mail open
+every link (SEC-S45).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from api.wiring import wiring
 from consent import connections
 from consent.connections import ConnectionView
 from pds.crypto.secrets import parse
-from pds.errors import LimitExceededError, NotFoundError
+from pds.errors import Issue, LimitExceededError, NotFoundError
 from pds.limited_sign_ins import SESSION_LASTS, LimitedVisitor
 
 blueprint = Blueprint("limited", __name__)
@@ -100,7 +101,12 @@ def use(token: str) -> ResponseReturnValue:
 @_limited
 def show(visitor: LimitedVisitor) -> ResponseReturnValue:
     """List who may read, by name."""
-    return pages.page("limited.html", views=_views(visitor), ends_at=visitor.ends_at)
+    return pages.page(
+        "limited.html",
+        views=_views(visitor),
+        ends_at=visitor.ends_at,
+        pending=wiring().deletions.pending(visitor.vault),
+    )
 
 
 @blueprint.get(f"{_PAGE}/<uuid:agreement_id>/stop")
@@ -152,6 +158,35 @@ def stop_all(visitor: LimitedVisitor) -> ResponseReturnValue:
     return guards.see_other(_PAGE)
 
 
+@blueprint.get(f"{_PAGE}/delete")
+@_limited
+def delete_form(visitor: LimitedVisitor) -> ResponseReturnValue:
+    """Say what deletion means, and ask once."""
+    return _delete_page(visitor)
+
+
+@blueprint.post(f"{_PAGE}/delete")
+@_limited
+def delete(visitor: LimitedVisitor) -> ResponseReturnValue:
+    """Have the vault deleted when the cooling period is over."""
+    if "sure" not in request.form:
+        return _delete_page(visitor, 422, Problem("sure", words.issue(Issue("", "not_sure", ""))))
+    wiring().deletions.ask(
+        visitor.vault, is_limited=True, asks_erasure="request_deletion" in request.form
+    )
+    flashes.put("deletion-asked")
+    return guards.see_other(_PAGE)
+
+
+@blueprint.post(f"{_PAGE}/keep")
+@_limited
+def keep(visitor: LimitedVisitor) -> ResponseReturnValue:
+    """Take back what a limited sign-in asked for."""
+    if wiring().deletions.cancel(visitor.vault, is_limited=True):
+        flashes.put("deletion-off")
+    return guards.see_other(_PAGE)
+
+
 @blueprint.post(f"{_PAGE}/end")
 def end() -> ResponseReturnValue:
     """End the limited session."""
@@ -184,6 +219,14 @@ def _withdraw(visitor: LimitedVisitor, agreement_id: UUID) -> None:
         request_deletion="request_deletion" in request.form,
         is_limited=True,
     )
+
+
+def _delete_page(visitor: LimitedVisitor, status: int = 200, *problems: Problem) -> Response:
+    services = wiring()
+    if services.deletions.pending(visitor.vault) is not None:
+        return guards.see_other(_PAGE)
+    days = services.settings.vault.deletion_cooling_days
+    return pages.page("limited_delete.html", status, days=days, problems=problems)
 
 
 def _sends() -> bool:

@@ -89,6 +89,10 @@ NOTES: Mapping[str, Note] = {
         ),
         "warning",
     ),
+    "deletion-asked": Note(
+        _l("Your vault will be deleted. Until then you can take that back."), "warning"
+    ),
+    "deletion-off": Note(_l("Your vault is kept. Nothing will be deleted.")),
     "session-ended": Note(_l("That device is signed out.")),
     "others-ended": Note(_l("All your other devices are signed out.")),
     "passphrase-changed": Note(_l("Your passphrase is changed.")),
@@ -198,6 +202,9 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.limited_asked": _l("A link for stopping to share without the passphrase was asked for"),
     "vault.limited_opened": _l("A link for stopping to share without the passphrase was used"),
     EventName.LIMITED_STOPPED: _l("Sharing was stopped by that link, without the passphrase"),
+    EventName.DELETION_ASKED: _l("Deletion of the vault was asked for"),
+    EventName.DELETION_CANCELLED: _l("The vault is kept: its deletion was taken back"),
+    EventName.VAULT_DELETED: _l("The vault was deleted"),
     "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),
@@ -316,6 +323,7 @@ REASONS: Mapping[str, LazyString] = {
 OUTCOMES: Mapping[str, LazyString] = {
     **REASONS,
     "wrong-secret": _l("wrong passphrase or code"),
+    "without-passphrase": _l("without the passphrase, by a link from a letter"),
     DenialReason.PENDING: _l("not yet in force"),
     DenialReason.PAUSED: _l("sharing was paused"),
     DenialReason.WITHDRAWN: _l("you had stopped sharing"),
@@ -403,6 +411,7 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "file_missing": _l("Choose a file."),
     "format_unknown": _l("This kind of file is not known here. Choose a vCard or an OFX file."),
     "file_too_large": _l("The file is too large. At most %(most)s MB fit."),
+    "not_sure": _l("Tick the box if you are sure. Nothing was changed."),
     "not_written_down": _l("Tick the box once you have written the code down."),
 }
 

@@ -172,6 +172,18 @@ def reference(session: Session, vault: VaultRef, open_vault: OpenVault, invitati
     return references.open_in_vault(open_vault, invitation_id, held.reference_box)
 
 
+def give_up_all(session: Session, vault: VaultRef, *, now: datetime) -> None:
+    """Decline whatever invitations a vault holds, which is about to be deleted."""
+    mine = (OpenedInvitation.bucket == vault.bucket, OpenedInvitation.vault_id == vault.id)
+    held = session.scalars(select(OpenedInvitation.invitation_id).where(*mine)).all()
+    session.execute(
+        update(Invitation)
+        .where(Invitation.id.in_(held), Invitation.state == InvitationState.OPENED.value)
+        .values(state=InvitationState.DECLINED.value, closed_at=now)
+    )
+    session.execute(delete(OpenedInvitation).where(*mine))
+
+
 def spend(
     session: Session,
     vault: VaultRef,

@@ -42,6 +42,8 @@ PUBLIC = [
     "/lost-passphrase",
     "/lost-passphrase/asked",
     "/limited/link/nothing",
+    "/vault-deletion",
+    "/vault-deletion/done",
     "/help",
     "/organisation",
     "/auditor",
@@ -86,6 +88,7 @@ def pages_of(served):
         "/activity",
         "/settings",
         "/settings/letters",
+        "/vault-deletion",
         "/settings/sessions",
         "/settings/second-step",
         "/settings/passkeys",
@@ -122,7 +125,12 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
         look(page, problems, path)
     look(page, problems, served.limited_link())
     page.click("main form[method=post] button")
-    for path in ("/limited", f"/limited/{served.agreement}/stop", "/limited/stop-all"):
+    for path in (
+        "/limited",
+        f"/limited/{served.agreement}/stop",
+        "/limited/stop-all",
+        "/limited/delete",
+    ):
         look(page, problems, path)
     sign_in(page)
     if page.locator("html").get_attribute("lang") != language:

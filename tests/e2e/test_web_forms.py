@@ -15,6 +15,8 @@ PUBLIC = {
     "web.limited.lost",
     "web.limited.asked",
     "web.limited.link",  # whoever holds the link; another leads nowhere
+    "web.deletion.show",  # where the letter leads; signed out, it tells the way in
+    "web.deletion.done",
     "web.documents.notice",
     "web.help.show",
     "web.help.organisation",
@@ -26,7 +28,12 @@ PUBLIC = {
     "web.authorize.show",  # sends to the sign-in page itself, once the request is found valid
 }
 # For whoever used a link of a letter: a sign-in does not open them (P-16).
-LIMITED = {"web.limited.show", "web.limited.stop_form", "web.limited.stop_all_form"}
+LIMITED = {
+    "web.limited.show",
+    "web.limited.stop_form",
+    "web.limited.stop_all_form",
+    "web.limited.delete_form",
+}
 
 
 def routes(world, method):

@@ -198,6 +198,7 @@ def test_every_other_page_takes_it_for_a_visitor_who_is_signed_out(world, lost, 
             mine, theirs = lost.get(path), stranger.get(path)
             assert (mine.status, mine.location) == (theirs.status, theirs.location), path
     own = {"web.limited.stop", "web.limited.stop_all", "web.limited.end", "web.limited.ask"}
+    own |= {"web.limited.delete", "web.limited.keep"}
     for endpoint, path in routes(world, "POST"):
         if endpoint not in own:
             mine = lost.post(path, {"csrf": lost.token()})
@@ -259,3 +260,34 @@ def test_no_other_site_asks_spends_or_stops(browser, path, shared):
 
     assert browser.submit(stop, "confirm", origin=evil).status == 400
     assert shared.get("/v1/records").status_code == 200
+
+
+def test_deletion_is_asked_for_with_a_tick_and_taken_back(world, aysel, lost, new_browser, mailbox):
+    """By the page itself, or by whoever signs in; a full sign-in asks for the passphrase again."""
+    page = lost.get("/limited/delete")
+    assert "For 7 days nothing changes" in page.text
+    assert lost.submit(page, "sure").status == 422
+    assert world.services.deletions.pending(aysel.visitor.vault) is None
+    assert lost.submit(page, "sure", sure="yes").location == "/limited"
+    assert "Your vault will be deleted on" in lost.get("/limited").text
+    assert lost.get("/limited/delete").location == "/limited"
+    lost.post("/limited/keep", {"csrf": lost.token()})
+    assert world.services.deletions.pending(aysel.visitor.vault) is None
+    lost.submit(page, "sure", sure="yes")
+
+    assert 'href="/lost-passphrase"' in new_browser().get("/vault-deletion").text
+    hers = new_browser()
+    hers.sign_in()
+    assert "Your vault will be deleted on" in hers.get("/vault").text
+    shown = hers.get("/vault-deletion")
+    assert "It was asked for without the passphrase" in shown.text
+    assert hers.follow(hers.post("/vault-deletion/cancel", {"csrf": hers.token()})).status == 200
+    assert world.services.deletions.pending(aysel.visitor.vault) is None
+    form = hers.get("/vault-deletion")
+    assert hers.submit(form, "sure", sure="yes", passphrase="not it at all").status == 422
+    assert hers.submit(form, "sure", passphrase=PASSPHRASE).status == 422
+    assert world.services.deletions.pending(aysel.visitor.vault) is None
+    assert hers.submit(form, "sure", sure="yes", passphrase=PASSPHRASE).status == 303
+    assert not world.services.deletions.pending(aysel.visitor.vault).is_limited
+    assert "Your vault is kept" in send_letters(world.services, mailbox).subjects()
+    assert new_browser().get("/vault-deletion/done").status == 200
