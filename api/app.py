@@ -12,6 +12,9 @@ from api import problems, refusals, security, web
 from api.oauth import views as oauth
 from api.resources import (
     audit,
+    audit_agreements,
+    audit_packs,
+    audit_samples,
     authentication,
     documentation,
     grant_management,
@@ -75,6 +78,9 @@ def create_app(services: Wiring) -> Flask:
         documentation.blueprint,
         health.blueprint,
         audit.blueprint,
+        audit_agreements.blueprint,
+        audit_packs.blueprint,
+        audit_samples.blueprint,
         log_pages.blueprint,
     ):
         app.register_blueprint(plain)

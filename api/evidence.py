@@ -42,7 +42,7 @@ def export(services: Wiring, seat: Seat) -> bytes:
             session,
             streams.of_scope(session, seat.scope),
             until=seat.scope.until,
-            hints=_hints(services),
+            hints=hints(services),
         )
     return bundle.to_bytes()
 
@@ -158,7 +158,7 @@ def proof_for_owner(services: Wiring, visitor: Visitor, event_id: UUID) -> bytes
         bundle = evidence.build_bundle(
             session,
             [evidence.stream_up_to(vault.bucket, event.ref)],
-            hints=_hints(services),
+            hints=hints(services),
             open_private=Opener(visitor.open_vault),
         )
     if all(entry.event.pub.seq != event.ref.seq for entry in bundle.entries):
@@ -178,8 +178,8 @@ def proof_of_receipt(services: Wiring, visitor: Visitor, receipt: Receipt) -> st
     return None if proof is None else proof.to_text()
 
 
-def _hints(services: Wiring) -> Hints:
-    # Keys that travel along; a verifier trusts its own (P-34).
+def hints(services: Wiring) -> Hints:
+    """Return the keys that travel along; a verifier trusts its own (P-34)."""
     public = services.receipts.key.public_key().public_bytes_raw()
     return Hints(
         vkeys=(services.log_signer.verifier.to_text(),),

@@ -16,7 +16,7 @@ from api.wiring import Wiring
 from consent.auditing import search
 from consent.auditing.engagements import Seat
 from consent.auditing.indexing import Channel
-from consent.auditing.search import Found, Page, Query
+from consent.auditing.search import Page, Query
 from consent.formats.canonical import JSONValue
 from consent.vocabulary import AgreementState, EventName, Purpose
 from pds.catalogue import CATALOGUE
@@ -81,14 +81,19 @@ def answer(services: Wiring, seat: Seat, query: Query, *, before: int | None, li
         count = search.count(session, seat.scope, query)
         waiting = search.waiting(session)
     if before is None:
-        now = services.clock.now()
-
-        def job(session: Session) -> None:
-            name = EventName.EVIDENCE_SEARCHED
-            services.log.append_deployment(session, name, at=now, count=count)
-
-        services.uow.write(job)
+        log(services, count=count)
     return Answer(page, count, waiting)
+
+
+def log(services: Wiring, *, count: int) -> None:
+    """Log that an auditor was shown something, and how much."""
+    now = services.clock.now()
+
+    def job(session: Session) -> None:
+        name = EventName.EVIDENCE_SEARCHED
+        services.log.append_deployment(session, name, at=now, count=count)
+
+    services.uow.write(job)
 
 
 def echo(query: Query) -> dict[str, JSONValue]:
@@ -97,24 +102,6 @@ def echo(query: Query) -> dict[str, JSONValue]:
         name: rfc3339(value) if isinstance(value, datetime) else str(value)
         for name, value in asdict(query).items()
         if value is not None
-    }
-
-
-def as_object(event: Found) -> dict[str, JSONValue]:
-    """Write an event as a JSON object."""
-    return {
-        "index": event.index,
-        "time": rfc3339(event.minute),
-        "event": event.name,
-        "organisation": str(event.organisation_id) if event.organisation_id else None,
-        "person": event.person,
-        "agreement": str(event.agreement_id) if event.agreement_id else None,
-        "purpose": event.purpose,
-        "collections": list(event.collections),
-        "outcome": event.outcome,
-        "count": event.count,
-        "channel": event.channel,
-        "entry": event.reference,
     }
 
 

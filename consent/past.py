@@ -96,6 +96,17 @@ def of_vault(session: Session, bucket: int, vault_id: UUID, *, at: datetime) -> 
     return _at(session, session.execute(query).all(), at)
 
 
+def of_agreement(
+    session: Session, bucket: int, agreement_id: UUID, *, at: datetime
+) -> PastAgreement | None:
+    """Return an agreement as it was at an instant; None: there was none yet."""
+    query = select(Agreement.bucket, Agreement.id, Agreement.vault_id).where(
+        Agreement.bucket == bucket, Agreement.id == agreement_id, Agreement.created_at <= at
+    )
+    found = _at(session, session.execute(query).all(), at)
+    return found[0] if found else None
+
+
 def of_deployment(
     session: Session,
     *,

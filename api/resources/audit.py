@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
+from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -28,6 +29,8 @@ from consent.models import Auditor
 from pds.clock import from_rfc3339, rfc3339
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 
+P = ParamSpec("P")
+
 blueprint = Blueprint("audit", __name__)
 _PAGE, _PAGE_MOST = 100, 500
 _OBLIGATION_STATES = ("overdue", "due", "confirmed", "retained_with_basis")
@@ -35,11 +38,11 @@ _BEARER = re.compile(r"Bearer (pds_ad\.[A-Za-z0-9_.-]+)", re.ASCII)
 _CHALLENGE = 'Bearer realm="audit"'
 
 
-def seated(view: Callable[[Seat], Response]) -> Callable[[], Response]:
+def seated(view: Callable[Concatenate[Seat, P], Response]) -> Callable[P, Response]:
     """Let in an auditor who works in a living engagement; the view gets their seat."""
 
     @wraps(view)
-    def guarded() -> Response:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
         auditor = _auditor()
         if auditor is None:
             return _refused()
@@ -52,7 +55,7 @@ def seated(view: Callable[[Seat], Response]) -> Callable[[], Response]:
         except NotFoundError:
             # Somebody else's, ended and never opened are one answer.
             return problems.problem("insufficient-scope", headers={"WWW-Authenticate": _CHALLENGE})
-        return view(seat)
+        return view(seat, *args, **kwargs)
 
     return guarded
 
@@ -133,7 +136,7 @@ def events(seat: Seat) -> Response:
             "count": min(found.count, search.COUNT_MOST),
             "count_is_exact": found.is_exact,
             "waiting": found.waiting,
-            "events": [searching.as_object(each) for each in found.page.events],
+            "events": [each.to_dict() for each in found.page.events],
             "before": found.page.before,
         }
     )

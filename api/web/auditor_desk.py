@@ -52,7 +52,7 @@ def take_evidence(seat: Seat) -> ResponseReturnValue:
 def events(seat: Seat) -> ResponseReturnValue:
     """Search the log's public parts, newest first (AUD-2)."""
     issues: list[Issue] = []
-    query = searching.read(request.args, issues, instant=_local_instant)
+    query = searching.read(request.args, issues, instant=local_instant)
     before = request.args.get("before", type=int)
     answer = None
     if not issues:
@@ -65,25 +65,32 @@ def events(seat: Seat) -> ResponseReturnValue:
         answer=answer,
         given=given,
         following=urlencode(given | {"before": answer.page.before}) if answer else "",
-        organisations=_organisations(seat),
+        organisations=organisations_of(seat),
         catalogue=CATALOGUE,
         most=search.COUNT_MOST,
-        problems=[Problem(each.field.strip("/"), _malformed(each)) for each in issues],
+        problems=[Problem(each.field.strip("/"), malformed(each)) for each in issues],
     )
 
 
-def _malformed(issue: Issue) -> str:
+def malformed(issue: Issue) -> str:
+    """Say what is wrong with a filter."""
     if issue.field in {"/since", "/until"}:
         return str(gettext("This is no day and time."))
     return str(gettext("This is not understood. Choose from the list, or copy it from a result."))
 
 
-def _local_instant(text: str) -> datetime:
+def local_instant(text: str) -> datetime:
+    """Read what a form sends, in Baku's time, or what the API takes.
+
+    Raises:
+        ValueError: it is neither.
+    """
     found = languages.local_instant(text)
     return from_rfc3339(text) if found is None else found
 
 
-def _organisations(seat: Seat) -> dict[UUID, Organisation]:
+def organisations_of(seat: Seat) -> dict[UUID, Organisation]:
+    """Return the organisations of an engagement by id."""
     with wiring().uow.read() as session:
         found = organisations.all_of_them(session)
     return {each.id: each for each in found if seat.scope.covers(each.id)}
@@ -94,6 +101,6 @@ def _overview(seat: Seat, status: int = 200, *problems: Problem) -> Response:
         "desk.html",
         seat,
         status,
-        organisations=_organisations(seat).values(),
+        organisations=organisations_of(seat).values(),
         problems=problems,
     )

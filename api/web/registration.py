@@ -10,8 +10,12 @@ from api import problems
 from api.web import (
     activity,
     assets,
+    auditor_agreements,
     auditor_desk,
     auditor_entrance,
+    auditor_figures,
+    auditor_packs,
+    auditor_samples,
     authorize,
     connections,
     cookies,
@@ -67,6 +71,10 @@ _MODULES = (
     reference,
     auditor_entrance,
     auditor_desk,
+    auditor_agreements,
+    auditor_packs,
+    auditor_samples,
+    auditor_figures,
 )
 _STATUSES: tuple[tuple[type[PDSError], int], ...] = (
     (NotFoundError, 404),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -295,6 +296,21 @@ STATES_OF_OTHERS: Mapping[AgreementState, LazyString] = {
     AgreementState.INVALIDATED: _l("Void"),
 }
 
+STEPS: Mapping[str, LazyString] = {
+    "request.seen": _l("Request first shown"),
+    "request.decided": _l("Request decided"),
+    "webhook.acknowledged": _l("Organisation acknowledged the message"),
+    "webhook.failed": _l("Message was not taken"),
+    "obligation.due": _l("Answer due"),
+    "obligation.answered": _l("Organisation answered"),
+}
+
+DUTIES: Mapping[str, LazyString] = {
+    ObligationKind.STOP: _l("end of use"),
+    ObligationKind.DELETE: _l("deletion"),
+    ObligationKind.NOTIFY: _l("telling third parties"),
+}
+
 CHANNELS: Mapping[str, LazyString] = {
     "page": _l("page"),
     "api": _l("API"),
@@ -503,6 +519,31 @@ def event(name: str) -> str:
 def event_of_others(name: str) -> str:
     """Name an event for an auditor; one without a word of its own by its code."""
     return str(EVENTS_OF_OTHERS.get(name, name))
+
+
+def step(what: str) -> str:
+    """Name a step of a consent's course for an auditor."""
+    return str(STEPS[what]) if what in STEPS else event_of_others(what)
+
+
+def span(time: timedelta) -> str:
+    """Write how long something took, in the largest unit that fits."""
+    seconds = int(time.total_seconds())
+    for size, write in _SPANS:
+        if seconds >= 2 * size:
+            return write(seconds // size)
+    return _seconds(seconds)
+
+
+def _seconds(number: int) -> str:
+    return str(ngettext("%(num)d second", "%(num)d seconds", number))
+
+
+_SPANS: tuple[tuple[int, Callable[[int], str]], ...] = (
+    (86_400, lambda number: str(ngettext("%(num)d day", "%(num)d days", number))),
+    (3_600, lambda number: str(ngettext("%(num)d hour", "%(num)d hours", number))),
+    (60, lambda number: str(ngettext("%(num)d minute", "%(num)d minutes", number))),
+)
 
 
 def outcome_of_others(code: str) -> str:

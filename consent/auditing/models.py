@@ -71,3 +71,46 @@ class SearchableEvent(Base):
     outcome: Mapped[str] = mapped_column(String(40))
     channel: Mapped[str] = mapped_column(String(10))  # consent.auditing.indexing.Channel
     count: Mapped[int]
+
+
+class Custody(Base):
+    """That an auditor took a pack: what the log's entry commits to, and how to open it (AUD-11)."""
+
+    __tablename__ = "custody"
+    __table_args__ = (Index(None, "engagement_id", "taken_at"), Index(None, "sha256"))
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    engagement_id: Mapped[UUID] = mapped_column(Uuid)
+    auditor_id: Mapped[UUID] = mapped_column(Uuid)
+    sha256: Mapped[str] = mapped_column(String(64))  # of the file
+    document: Mapped[bytes] = mapped_column(LargeBinary)  # canonical JSON, the private part
+    r_priv: Mapped[bytes] = mapped_column(LargeBinary(32))
+    stream_seq: Mapped[int] = mapped_column(BigInteger)  # in the deployment's stream
+    taken_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Sample(Base):
+    """A random sample of events, drawn by a seed that anybody can draw again with (AUD-15)."""
+
+    __tablename__ = "samples"
+    __table_args__ = (Index(None, "engagement_id", "drawn_at"),)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    engagement_id: Mapped[UUID] = mapped_column(Uuid)
+    auditor_id: Mapped[UUID] = mapped_column(Uuid)
+    seed: Mapped[str] = mapped_column(String(64))  # 32 bytes in hex
+    asked: Mapped[dict[str, str]] = mapped_column(JSON)  # the query, as it was understood
+    population: Mapped[int]  # events that met it
+    last_index: Mapped[int] = mapped_column(BigInteger)  # of the population
+    drawn_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SampleItem(Base):
+    """One event of a sample, and what an auditor made of it."""
+
+    __tablename__ = "sample_items"
+    sample_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger)  # the event's place in the log
+    mark: Mapped[str | None] = mapped_column(String(8))  # pass or fail; null: not looked at yet
+    note: Mapped[str] = mapped_column(String(500))
+    marked_by: Mapped[UUID | None] = mapped_column(Uuid)
+    marked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

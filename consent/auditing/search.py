@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from consent.auditing.engagements import Scope
 from consent.auditing.models import SearchableEvent
+from consent.formats.canonical import JSONValue
 from consent.models import Agreement, Event, Grant, LogEntry, LogPending, Request
 from pds.catalogue import CATALOGUE
+from pds.clock import rfc3339
 
 COUNT_MOST = 10_000
 
@@ -59,6 +61,23 @@ class Found:
     count: int
     channel: str
     reference: str | None
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the JSON object that API and packs give."""
+        return {
+            "index": self.index,
+            "time": rfc3339(self.minute),
+            "event": self.name,
+            "organisation": str(self.organisation_id) if self.organisation_id else None,
+            "person": self.person,
+            "agreement": str(self.agreement_id) if self.agreement_id else None,
+            "purpose": self.purpose,
+            "collections": list(self.collections),
+            "outcome": self.outcome,
+            "count": self.count,
+            "channel": self.channel,
+            "entry": self.reference,
+        }
 
 
 @dataclass(frozen=True, slots=True)

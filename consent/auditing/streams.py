@@ -6,7 +6,7 @@ it tells, such as unlocking, concerns nobody but its owner (P-32).
 
 from __future__ import annotations
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
 from consent.auditing.engagements import Scope
@@ -15,11 +15,19 @@ from consent.log.evidence import DEPLOYMENT, Stream
 from consent.models import Event, Grant
 
 
-def of_scope(session: Session, scope: Scope) -> list[Stream]:
+def of_scope(
+    session: Session, scope: Scope, *chosen: ColumnElement[bool], deployments: bool = True
+) -> list[Stream]:
     """Return the streams in which something happened in the period.
 
     What came before it in the same stream goes with them: nobody can judge a read without the
     consent that it rests on.
+
+    Args:
+        session: of a read transaction.
+        scope: of the engagement.
+        chosen: what a grant must meet besides.
+        deployments: whether the deployment's stream is wanted, where the engagement covers it.
     """
     happened = exists().where(
         and_(
@@ -32,8 +40,8 @@ def of_scope(session: Session, scope: Scope) -> list[Stream]:
     )
     query = (
         select(Grant.bucket, Grant.id)
-        .where(scope.is_of(Grant.organisation_id), happened)
+        .where(scope.is_of(Grant.organisation_id), happened, *chosen)
         .order_by(Grant.bucket, Grant.id)
     )
     found = [Stream(bucket, grant_stream(grant_id)) for bucket, grant_id in session.execute(query)]
-    return [DEPLOYMENT, *found] if scope.covers_everyone else found
+    return [DEPLOYMENT, *found] if deployments and scope.covers_everyone else found

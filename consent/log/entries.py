@@ -251,12 +251,20 @@ class EventLog:
         return EntryRef(stream, seq)
 
     def append_deployment(
-        self, session: Session, name: str, *, at: datetime, outcome: str = "ok", count: int = 0
+        self,
+        session: Session,
+        name: str,
+        *,
+        at: datetime,
+        outcome: str = "ok",
+        count: int = 0,
+        private: SealedPrivate | None = None,
     ) -> EntryRef:
         """Write an event of the deployment itself, such as `log.key_changed`.
 
         Its one counter is a lock that every such event takes: nothing that a stranger can repeat
-        at will may come here one by one (P-35).
+        at will may come here one by one (P-35). `private` is committed to; whoever logs it keeps
+        what opens it, since the deployment has no owner to seal it for.
         """
         seq = session.execute(_NEXT_DEPLOYMENT_SEQ).scalar_one()
         return self.append(
@@ -268,4 +276,5 @@ class EventLog:
             at=at,
             outcome=outcome,
             count=count,
+            private=private,
         )

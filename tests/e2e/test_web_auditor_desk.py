@@ -106,3 +106,56 @@ def test_the_log_is_searched_on_a_page(world, aysel, shop, browser):
     assert (wrong.status, "This is no day and time." in wrong.text) == (422, True)
     for secret in ("canary", aysel.login, aysel.vault_id.hex):
         assert secret not in found.text
+
+
+def test_a_consent_is_followed_checked_and_packed_on_pages(world, aysel, shop, browser):
+    """AUD-3, AUD-6, AUD-7, AUD-10, AUD-11."""
+    aysel.save("contact", email="canary@poct.example")
+    connected = world.connect(aysel, shop, shop.publish(required=["contact.email"]))
+    connected.get("/v1/records")
+    connected.withdraw()
+    auditor = engaged(world, shop)
+    integrate(world)
+    desk = auditor.sign_in(browser)
+
+    course = browser.get(f"{desk}/agreements/{connected.agreement_id}?at=2026-03-01T16:00")
+    wrong = browser.get(f"{desk}/agreements/{connected.agreement_id}?at=2020-01-01T00:00")
+    checks = browser.get(f"{desk}/checks")
+    pack = browser.post(f"{desk}/packs", {"csrf": browser.token(), "organisation": str(shop.id)})
+    refused = browser.post(f"{desk}/packs", {"csrf": browser.token(), "agreement": "x"})
+    sha256 = pack.response.headers["PDS-Pack-SHA256"]
+    known = browser.get(f"{desk}/packs?sha256={sha256}")
+
+    assert ("Consent withdrawn" in course.text, "Deletion answered" in course.text) == (True, True)
+    assert (wrong.status, "within the period" in wrong.text) == (422, True)
+    assert "Every read is covered." in checks.text
+    assert pack.response.headers["Content-Type"] == "application/zip"
+    assert refused.status == 422
+    assert ("Yes: taken by Nigar" in known.text, sha256[:12] in known.text) == (True, True)
+    assert browser.get(f"{desk}/packs?sha256=0").status == 404
+    assert browser.get(f"{desk}/agreements/{random_uuid()}").status == 404
+    for page in (course, checks, known):
+        assert "canary" not in page.text
+
+
+def test_a_sample_is_marked_and_figures_are_drawn_on_pages(world, aysel, shop, browser):
+    """AUD-15."""
+    aysel.save("contact", email="canary@poct.example")
+    world.connect(aysel, shop, shop.publish(required=["contact.email"])).get("/v1/records")
+    auditor = engaged(world, shop)
+    integrate(world)
+    desk = auditor.sign_in(browser)
+
+    drawn = browser.post(f"{desk}/samples", {"csrf": browser.token(), "size": "2"})
+    nothing = browser.post(f"{desk}/samples", {"csrf": browser.token(), "size": "0"})
+    token = {"csrf": browser.token()}
+    browser.post(f"{drawn.location}/1", token | {"mark": "pass"})
+    refused = browser.post(f"{drawn.location}/2", token | {"mark": "fail"})
+    sample, figures = browser.get(drawn.location), browser.get(f"{desk}/figures")
+
+    assert (nothing.status, "Draw between 1 and 200" in nothing.text) == (422, True)
+    assert (refused.status, "a failure needs a note" in refused.text) == (422, True)
+    assert "1 passed, 0 failed, 1 to look at" in sample.text
+    assert browser.get(f"{drawn.location}?format=csv").text.startswith('"sample"')
+    assert ("<rect" in figures.text, "Nothing is overdue." in figures.text) == (True, True)
+    assert "canary" not in sample.text + figures.text

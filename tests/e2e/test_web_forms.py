@@ -42,8 +42,8 @@ def routes(world, method):
     for rule in world.app.url_map.iter_rules():
         if rule.endpoint.startswith("web.") and method in rule.methods:
             path = rule.rule.replace("<name>", "contact").replace("<code>", "conflict")
-            path = path.replace("<sha256>", "0" * 64)
-            for argument in rule.arguments - {"name", "code", "sha256"}:
+            path = path.replace("<sha256>", "0" * 64).replace("<int:number>", "1")
+            for argument in rule.arguments - {"name", "code", "sha256", "number"}:
                 path = path.replace(f"<uuid:{argument}>", str(random_uuid()))
             found.append((rule.endpoint, path))
     assert len(found) > 10
