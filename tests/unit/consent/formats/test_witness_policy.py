@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from consent.formats.cosignature import Cosigner
+from consent.formats.cosignature import CosignatureVerifier
 from consent.formats.errors import MalformedError
-from consent.formats.note import Signer
+from consent.formats.note import Verifier
 from consent.formats.witness_policy import Policy, Quorum
 
-LOG = Signer.generate("vault.example/log").verifier.to_text()
-KEYS = [Cosigner.generate(f"witness.example/{n}", now=lambda: 1).verifier for n in range(6)]
+# The same in every process: they are part of the tests' names.
+LOG = Verifier("vault.example/log", bytes(32)).to_text()
+KEYS = [CosignatureVerifier(f"witness.example/{n}", bytes([n]) * 32) for n in range(6)]
 W = [key.to_text() for key in KEYS]
 P = [key.public_key for key in KEYS]
 EXAMPLE = f"""# the example of the specification
