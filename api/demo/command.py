@@ -44,6 +44,10 @@ def demo(
             else:
                 _print_sign_ins(seeded)
             return
+        # Before the CRM, which takes longer: the server asks it as soon as it runs.
+        asked = stage.free_port(first + 3)
+        stack.enter_context(stage.witness(folder / "witness", folder / "instance", asked))
+        say("A witness runs, which is not the operator's")
         crm = _crm(stack, say)
         stack.enter_context(stage.server(folder / "instance", seeded.base_url))
         connector = Connector.prepare(folder / "connector", seeded, crm, first + 2)

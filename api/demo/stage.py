@@ -1,4 +1,4 @@
-"""The programs of the demonstration: the server, a real CRM, and the organisation's connector.
+"""The programs of the demonstration: server, witness, a real CRM, the organisation's connector.
 
 Each runs as a process of its own and speaks HTTP to the others, as it would anywhere.
 """
@@ -22,7 +22,13 @@ import httpx
 from api.demo.personas import MARKET
 from api.demo.seed import Seeded
 from api.demo.tryton import TrytonDatabase
+from api.wiring import wire
+from pds import settings as settings_module
+from pds.settings import SETTINGS_FILE
+from witness.serving import now
+from witness.state import State
 
+POLICY_FILE = "witnesses.policy"
 _PARTY_FIELDS = ["name", "active", "code", "contact_mechanisms.value", "addresses.postal_code"]
 _READY_SECONDS = 30
 _STOP_SECONDS = 15
@@ -74,6 +80,36 @@ def free_port(first: int) -> int:
         if all(_is_free(candidate + offset) for offset in range(3)):
             return candidate
     raise RuntimeError("there is no free port")
+
+
+@contextmanager
+def witness(folder: Path, instance_folder: Path, port: int) -> Iterator[None]:
+    """Run a witness until the block ends; instance and verifier are told of it by a policy file.
+
+    Args:
+        folder: of the witness, a fresh one; the policy is written beside it.
+        instance_folder: of the server, which is not running yet.
+        port: where the witness listens.
+    """
+    state = State.create(folder, "witness.example/w1", now=now)
+    services = wire(settings_module.load(instance_folder))
+    state.add_log(services.log_signer.verifier.to_text())
+    services.uow.close()
+    key = state.cosigner.verifier.to_text()
+    policy = f"witness w1 {key} http://127.0.0.1:{port}\nquorum w1\n"
+    for place in (folder.parent, instance_folder):
+        (place / POLICY_FILE).write_text(policy, "utf-8")
+    with (instance_folder / SETTINGS_FILE).open("a", encoding="utf-8") as file:
+        file.write(f'[log]\nwitnesses = "{POLICY_FILE}"\n')
+    command = [sys.executable, "-m", "api", "witness", "serve", str(folder)]
+    with (folder / "witness.log").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - ours
+            [*command, "--bind", f"127.0.0.1:{port}"], stdout=output, stderr=output
+        )
+        try:
+            yield
+        finally:
+            _stop(process)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import httpx
 from api.demo.browser import Browser, Page
 from api.demo.personas import MARKET
 from api.demo.seed import Seeded
-from api.demo.stage import Connector, CrmView
+from api.demo.stage import POLICY_FILE, Connector, CrmView
 
 Say = Callable[[str], None]
 _OK, _SEE_OTHER = 200, 303
@@ -266,7 +266,17 @@ class Story:
         _expect(done.returncode == 0, f"`pds verify` says: {done.stdout} {done.stderr}")
         alone = self._verify(self.bundle, trusted=False)
         _expect(alone.returncode == 3, "without keys of one's own it is self-consistent only")  # noqa: PLR2004 - the exit status
-        return "every entry, receipt and read; without one's own keys only self-consistent"
+        bare = json.loads(self.bundle.read_bytes())
+        bare["checkpoint"] = "".join(
+            line
+            for line in bare["checkpoint"].splitlines(keepends=True)
+            if not line.startswith("\u2014 witness.example/")
+        )
+        path = self.folder / "not-cosigned.json"
+        path.write_text(json.dumps(bare, sort_keys=True, separators=(",", ":")), "utf-8")
+        refused = self._verify(path)
+        _expect(refused.returncode == 1, "what no witness has cosigned is not accepted")
+        return "every entry, receipt and read, in a tree that the witness cosigned, or not at all"
 
     def _tampers(self) -> str:
         changed = json.loads(self.bundle.read_bytes())
@@ -284,6 +294,7 @@ class Story:
     def _verify(self, path: Path, *, trusted: bool = True) -> subprocess.CompletedProcess[str]:
         keys = ["--vkey", str(self.folder / "vkeys")]
         keys += ["--receipt-key", str(self.folder / "receipt-keys.json")]
+        keys += ["--policy", str(self.folder / POLICY_FILE)]
         return subprocess.run(  # noqa: S603 - our own arguments
             [sys.executable, "-m", "api", "verify", str(path), *(keys if trusted else [])],
             capture_output=True,

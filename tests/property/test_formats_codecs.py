@@ -18,6 +18,7 @@ from consent.formats.leaf import PublicOpening, PublicPart
 from consent.formats.note import Signer, Verifier, open_note, sign
 from consent.formats.proof import Proof
 from consent.formats.tiles import BundleId, TileId, decode_bundle, encode_bundle, parse_path
+from consent.formats.witness_policy import Policy
 from consent.formats.witnessing import AddCheckpoint, parse_size_body
 from tests.support.evidence import story
 
@@ -171,6 +172,7 @@ READERS = {
     "checkpoint": lambda data: Checkpoint.from_text(data.decode("latin-1")),
     "proof": lambda data: Proof.from_text(data.decode("utf-8", "surrogateescape")),
     "add-checkpoint": lambda data: AddCheckpoint.from_text(data.decode("utf-8", "surrogateescape")),
+    "policy": Policy.from_bytes,
     "size-of-a-conflict": lambda data: parse_size_body(data.decode("latin-1")),
     "path": lambda data: parse_path(data.decode("latin-1")),
     "bundle": decode_bundle,
@@ -186,6 +188,7 @@ SEEDS = {
     "checkpoint": Checkpoint("a", 5, bytes(32)).to_text().encode(),
     "proof": STORY.proof(4).encode(),
     "add-checkpoint": AddCheckpoint(3, (bytes(32),) * 2, STORY.proof(4)).to_text().encode(),
+    "policy": f"log {SIGNERS[0].verifier.to_text()}\n# none\nquorum none\n".encode(),
     "size-of-a-conflict": b"13\n",
     "path": b"tile/0/x001/067.p/5",
     "bundle": encode_bundle([b"abc", b"d" * 300]),
