@@ -30,6 +30,7 @@ from api.keys import new_jwk, publish_template
 from api.log_commands import log
 from api.oauth import clients, names
 from api.registration_commands import registration_token
+from api.retention_commands import retention
 from api.vault_checking import verify_rows
 from api.wiring import wire
 from consent import organisations, templates
@@ -422,6 +423,7 @@ def _key_files() -> str:
 
 
 main.add_command(demo)
+main.add_command(retention)
 main.add_command(agreement)
 main.add_command(auditor)
 main.add_command(consent)

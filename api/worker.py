@@ -13,6 +13,7 @@
     delete vaults whose cooling period is over              every 10 s
     tell organisations of what they owe and is overdue      every 10 s
     send webhooks that are due (`api.webhooks.courier`)     every `log.interval_ms`
+    erase what the log's entries say, once their time is over   a pass a day
     delete what ran out: unlocks, tokens, codes, throttles  every 30 s, and before the first request
     and invitations; counts of refusals older than 30 days  with them
 
@@ -43,7 +44,7 @@ from consent import correspondence, freezing, idempotency, obligations, organisa
 from consent.auditing import indexing
 from consent.auditing import sign_ins as auditor_sign_ins
 from consent.invitations import links
-from consent.log import feed, integrator, leases, reader, refusals
+from consent.log import erasing, feed, integrator, leases, reader, refusals
 from consent.webhooks import deliveries
 from pds import letters, limited_sign_ins
 from pds import sweeping as vault_sweeping
@@ -60,6 +61,7 @@ EXPIRY_SECONDS = 10.0
 HIGH_WATER_SECONDS = 1.0
 EXPIRY_BATCH = 100
 SWEEP_SECONDS = 30.0
+ERASURE_SECONDS = 86_400.0
 _SAME_ERROR_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         interval = wiring.settings.log.interval_ms / 1000
         self._interval = interval
+        self._erasing = erasing.START
         self._courier = Courier(wiring)
         self._postman = Postman(wiring)
         self._held_epoch = 0  # the last one; whether it still holds, each write job asks
@@ -117,6 +120,7 @@ class Worker:
             _Task("freezes", EXPIRY_SECONDS, self._tell_of_freezes),
             _Task("deletions", EXPIRY_SECONDS, self._delete_vaults),
             _Task("overdue", EXPIRY_SECONDS, self._announce_overdue),
+            _Task("erasure", ERASURE_SECONDS, self._erase),
             _Task("sweep", SWEEP_SECONDS, self._sweep),
         ]
 
@@ -298,6 +302,17 @@ class Worker:
             return freezing.tell(session, wiring.log, now=wiring.clock.now(), limit=EXPIRY_BATCH)
 
         return self._under_lease(epoch, job) == EXPIRY_BATCH
+
+    def _erase(self, epoch: int) -> bool:
+        wiring, position = self._wiring, self._erasing
+        self._erasing = (
+            self._under_lease(
+                epoch,
+                lambda session: erasing.step(session, wiring.log, position, now=wiring.clock.now()),
+            )
+            or erasing.START
+        )
+        return self._erasing != erasing.START
 
     def _sweep(self, _epoch: int) -> bool:
         sweep(self._wiring)

@@ -308,8 +308,33 @@ class EventPayload(Base):
     event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     pub: Mapped[bytes] = mapped_column(LargeBinary)  # canonical JSON of the public part
     r_pub: Mapped[bytes] = mapped_column(LargeBinary(32))
-    priv_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: erased, or none
-    priv_key: Mapped[str] = mapped_column(String(8))  # grant, audit or none: which key opens it
+    priv_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: none, or erased
+    priv_key: Mapped[str] = mapped_column(String(8))  # grant, audit or none: which key opened it
+
+
+class EventErasure(Base):
+    """That an event's public part was erased, and by which rule: its number stays explained."""
+
+    __tablename__ = "event_erasures"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    rule: Mapped[str] = mapped_column(String(40))  # consent.retention
+    erased_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class LegalHold(Base):
+    """While it stands, nothing of what it names is erased by any period (AUD-13)."""
+
+    __tablename__ = "legal_holds"
+    __table_args__ = (
+        CheckConstraint("scope IN ('organisation', 'grant', 'vault')", name="scope_known"),
+    )
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    scope: Mapped[str] = mapped_column(String(16))
+    target: Mapped[UUID] = mapped_column(Uuid)  # id of that organisation, grant or vault
+    reason: Mapped[str] = mapped_column(String(400))  # the operator's words; no personal data
+    placed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    lifted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: it stands
 
 
 class LogPending(Base):

@@ -322,3 +322,6 @@ class EventName(StrEnum):
     EVIDENCE_EXPORTED = "evidence.exported"
     LOG_EPOCH_BEGUN = "log.epoch_begun"
     REQUESTS_REFUSED = "requests.refused"
+    LOG_ERASED = "log.erased"
+    HOLD_PLACED = "hold.placed"
+    HOLD_LIFTED = "hold.lifted"

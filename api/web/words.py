@@ -284,6 +284,9 @@ EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.EVIDENCE_SEARCHED: _l("Auditor searched"),
     EventName.EVIDENCE_EXPORTED: _l("Evidence taken"),
     EventName.REQUESTS_REFUSED: _l("Bad requests refused"),
+    EventName.LOG_ERASED: _l("Contents erased, their time being over"),
+    EventName.HOLD_PLACED: _l("Erasure halted"),
+    EventName.HOLD_LIFTED: _l("Halt of erasure lifted"),
 }
 
 STATES_OF_OTHERS: Mapping[AgreementState, LazyString] = {

@@ -9,6 +9,11 @@
      "receipts": [signed receipt], "agreements": [{"sha256", "terms"}],
      "hints": {"vkeys": [vkey], "receipt_keys": {kid: key}}}
 
+An entry whose public part was erased has no opening to show. A bundle with such entries is of
+format `pds-bundle/2` and has two members more: "erased", and "erased" in its manifest, a count.
+
+    "erased": [{"index", "leaf_hash": hash, "leaf_proof": [hash], "stream", "seq", "rule"}]
+
 Hashes are standard base64 as in notes; blindings, commitments and keys base64url. An entry's 33
 bytes are not in it: they follow from the event, and only then does the inclusion proof hold. Keys
 are hints, never a reason to trust (P-34). This module reads and writes; `verify` judges.
@@ -29,6 +34,7 @@ from consent.formats.note import KEY_BYTES
 from consent.formats.receipt import citation
 
 FORMAT = "pds-bundle/1"
+FORMAT_WITH_ERASED = "pds-bundle/2"
 
 _MEMBERS = (
     "format",
@@ -42,6 +48,7 @@ _MEMBERS = (
     "agreements",
     "hints",
 )
+_ERASED_MEMBERS = ("index", "leaf_hash", "leaf_proof", "stream", "seq", "rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,55 @@ class BundleEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasedEntry:
+    """An entry of which the leaf alone is left: where it stands, what it is said to be, and why.
+
+    Attributes:
+        index: zero-based place in the log.
+        leaf_hash: RFC 6962 section 2.1: SHA-256(0x00 || entry), 32 bytes.
+        leaf_proof: the inclusion proof.
+        stream: the stream that it is said to belong to; nothing proves that any more.
+        seq: its number there, likewise.
+        rule: by which it was erased.
+    """
+
+    index: int
+    leaf_hash: bytes
+    leaf_proof: tuple[bytes, ...]
+    stream: str
+    seq: int
+    rule: str
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the JSON object."""
+        return {
+            "index": self.index,
+            "leaf_hash": b64(self.leaf_hash),
+            "leaf_proof": [b64(each) for each in self.leaf_proof],
+            "stream": self.stream,
+            "seq": self.seq,
+            "rule": self.rule,
+        }
+
+    @classmethod
+    def from_dict(cls, value: object, where: str) -> ErasedEntry:
+        """Invert `to_dict`.
+
+        Raises:
+            MalformedError: it does not have the form; `where` begins the path of what is wrong.
+        """
+        found = fields.members(value, where, required=_ERASED_MEMBERS)
+        return cls(
+            index=fields.integer(found["index"], f"{where}.index", least=0),
+            leaf_hash=_hash(found["leaf_hash"], f"{where}.leaf_hash"),
+            leaf_proof=hashes(found["leaf_proof"], f"{where}.leaf_proof"),
+            stream=fields.text(found["stream"], f"{where}.stream"),
+            seq=fields.integer(found["seq"], f"{where}.seq", least=1),
+            rule=fields.text(found["rule"], f"{where}.rule"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StreamRange:
     """The numbers of a stream that the bundle claims to hold without a gap, both inclusive."""
 
@@ -122,6 +178,7 @@ class Manifest:
     entries: int
     receipts: tuple[str, ...]
     agreements: tuple[str, ...]
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +202,7 @@ class Bundle:
     agreements: tuple[AgreementText, ...] = ()
     consistency: tuple[ConsistencyProof, ...] = ()
     hints: Hints = field(default_factory=Hints)
+    erased: tuple[ErasedEntry, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Return the file, in canonical form: the same bundle has the same bytes (AUD-10).
@@ -152,34 +210,36 @@ class Bundle:
         Raises:
             MalformedError: a part is not canonical JSON.
         """
-        return canonical_bytes(
-            {
-                "format": FORMAT,
-                "origin": self.origin,
-                "checkpoint": self.checkpoint,
-                "consistency": [_consistency_dict(proof) for proof in self.consistency],
-                "manifest": {
-                    "entries": self.manifest.entries,
-                    "receipts": list(self.manifest.receipts),
-                    "agreements": list(self.manifest.agreements),
-                },
-                "streams": [
-                    {"stream": each.stream, "first": each.first, "last": each.last}
-                    for each in self.streams
-                ],
-                "entries": [entry.to_dict() for entry in self.entries],
-                "receipts": list(self.receipts),
-                "agreements": [
-                    {"sha256": each.sha256, "terms": each.terms} for each in self.agreements
-                ],
-                "hints": {
-                    "vkeys": list(self.hints.vkeys),
-                    "receipt_keys": {
-                        kid: b64u(key) for kid, key in self.hints.receipt_keys.items()
-                    },
-                },
-            }
-        )
+        manifest: dict[str, JSONValue] = {
+            "entries": self.manifest.entries,
+            "receipts": list(self.manifest.receipts),
+            "agreements": list(self.manifest.agreements),
+        }
+        if self.erased:
+            manifest["erased"] = self.manifest.erased
+        document: dict[str, JSONValue] = {
+            "format": FORMAT_WITH_ERASED if self.erased else FORMAT,
+            "origin": self.origin,
+            "checkpoint": self.checkpoint,
+            "consistency": [_consistency_dict(proof) for proof in self.consistency],
+            "manifest": manifest,
+            "streams": [
+                {"stream": each.stream, "first": each.first, "last": each.last}
+                for each in self.streams
+            ],
+            "entries": [entry.to_dict() for entry in self.entries],
+            "receipts": list(self.receipts),
+            "agreements": [
+                {"sha256": each.sha256, "terms": each.terms} for each in self.agreements
+            ],
+            "hints": {
+                "vkeys": list(self.hints.vkeys),
+                "receipt_keys": {kid: b64u(key) for kid, key in self.hints.receipt_keys.items()},
+            },
+        }
+        if self.erased:
+            document["erased"] = [entry.to_dict() for entry in self.erased]
+        return canonical_bytes(document)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Bundle:
@@ -188,9 +248,14 @@ class Bundle:
         Raises:
             MalformedError: it is no bundle; the message begins with the path of what is wrong.
         """
-        found = fields.members(parse(data), "bundle", required=_MEMBERS)
-        if found["format"] != FORMAT:
-            raise MalformedError(f"format: not {FORMAT}")
+        found = fields.members(parse(data), "bundle", required=_MEMBERS, optional=("erased",))
+        erased = fields.each(ErasedEntry.from_dict, found.get("erased", []), "erased")
+        # One spelling for each bundle: the later format only where there is something erased.
+        has_erased = "erased" in found
+        if has_erased != bool(erased) or found["format"] != (
+            FORMAT_WITH_ERASED if has_erased else FORMAT
+        ):
+            raise MalformedError(f"format: not {FORMAT}, nor {FORMAT_WITH_ERASED} with `erased`")
         return cls(
             origin=fields.text(found["origin"], "origin"),
             checkpoint=fields.long_text(found["checkpoint"], "checkpoint"),
@@ -201,6 +266,7 @@ class Bundle:
             agreements=fields.each(_agreement, found["agreements"], "agreements"),
             consistency=fields.each(_consistency, found["consistency"], "consistency"),
             hints=_hints(found["hints"]),
+            erased=erased,
         )
 
 
@@ -213,6 +279,7 @@ def assemble(
     agreements: Sequence[dict[str, JSONValue]] = (),
     consistency: Sequence[ConsistencyProof] = (),
     hints: Hints | None = None,
+    erased: Sequence[ErasedEntry] = (),
 ) -> Bundle:
     """Make a bundle: entries by index, the ranges they cover, the manifest.
 
@@ -224,6 +291,7 @@ def assemble(
         agreements: the terms that events cite, as they were hashed.
         consistency: proofs for checkpoints that readers may have pinned.
         hints: keys to check self-consistency with.
+        erased: entries of those streams that can be opened no more.
 
     Raises:
         MalformedError: a receipt is none, or terms are not canonical JSON.
@@ -231,6 +299,8 @@ def assemble(
     numbers: dict[str, list[int]] = {}
     for entry in entries:
         numbers.setdefault(entry.event.pub.stream, []).append(entry.event.pub.seq)
+    for gone in erased:
+        numbers.setdefault(gone.stream, []).append(gone.seq)
     texts = tuple(AgreementText(sha256_hex(terms), terms) for terms in agreements)
     return Bundle(
         origin=origin,
@@ -239,6 +309,7 @@ def assemble(
             entries=len(entries),
             receipts=tuple(citation(receipt).receipt_id for receipt in receipts),
             agreements=tuple(text.sha256 for text in texts),
+            erased=len(erased),
         ),
         streams=tuple(
             StreamRange(stream, min(seqs), max(seqs)) for stream, seqs in sorted(numbers.items())
@@ -248,6 +319,7 @@ def assemble(
         agreements=texts,
         consistency=tuple(consistency),
         hints=hints or Hints(),
+        erased=tuple(sorted(erased, key=lambda entry: entry.index)),
     )
 
 
@@ -257,11 +329,13 @@ def hashes(value: object, where: str) -> tuple[bytes, ...]:
 
 
 def _manifest(value: object) -> Manifest:
-    found = fields.members(value, "manifest", required=("entries", "receipts", "agreements"))
+    required = ("entries", "receipts", "agreements")
+    found = fields.members(value, "manifest", required=required, optional=("erased",))
     return Manifest(
         entries=fields.integer(found["entries"], "manifest.entries", least=0),
         receipts=fields.distinct_texts(found["receipts"], "manifest.receipts"),
         agreements=fields.distinct_texts(found["agreements"], "manifest.agreements"),
+        erased=fields.integer(found.get("erased", 0), "manifest.erased", least=0),
     )
 
 

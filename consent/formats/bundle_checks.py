@@ -1,9 +1,10 @@
 """The checks of an evidence bundle, in order; each one goes on after the others' failures.
 
 1. the checkpoint: signature, origin, witnesses; 2. its consistency with a pinned one; 3. the
-manifest; 4. each entry's place in the log, and its private opening; 5. streams without gaps;
-6. agreements by hash; 7. receipts by signature and citation; 8. what the events mean; 9. what
-organisations owe and have not answered, which is noticed and fails nothing.
+manifest; 4. each entry's place in the log, and its private opening, or where it was erased its
+leaf alone, which is noticed; 5. streams without gaps; 6. agreements by hash; 7. receipts by
+signature and citation; 8. what the events mean; 9. what organisations owe and have not answered,
+which is noticed and fails nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consent.formats import receipt as receipts
-from consent.formats.bundle import Bundle, BundleEntry, StreamRange
+from consent.formats.bundle import Bundle, BundleEntry, ErasedEntry, StreamRange
 from consent.formats.canonical import sha256_hex
 from consent.formats.checkpoint import Checkpoint
 from consent.formats.epochs import is_same_or_later
@@ -41,6 +42,7 @@ class BundleChecks:
     _log_keys: tuple[Verifier, ...] = ()
     _events: dict[tuple[str, int], PublicOpening] = field(default_factory=dict)
     _labels: dict[tuple[str, int], str] = field(default_factory=dict)
+    _erased: set[tuple[str, int]] = field(default_factory=set)
 
     def run(self, progress: Progress) -> None:
         """Run every check, noting what is found."""
@@ -49,6 +51,7 @@ class BundleChecks:
         self._check_pinned(checkpoint)
         self._check_manifest()
         self._check_entries(checkpoint, progress)
+        self._check_erased(checkpoint)
         self._check_streams()
         terms = self._check_agreements()
         cited = self._check_receipts()
@@ -103,6 +106,9 @@ class BundleChecks:
             if manifest.entries != len(bundle.entries):
                 counted = f"{manifest.entries} counted, {len(bundle.entries)} there"
                 self.findings.fail("entries", "manifest", counted)
+            if manifest.erased != len(bundle.erased):
+                counted = f"{manifest.erased} counted, {len(bundle.erased)} there"
+                self.findings.fail("erased", "manifest", counted)
             held = [str(receipt.get("dct:identifier")) for receipt in bundle.receipts]
             self._compare("receipts", manifest.receipts, held)
             self._compare("agreements", manifest.agreements, [a.sha256 for a in bundle.agreements])
@@ -153,9 +159,43 @@ class BundleChecks:
         if private is not None and commitment(private.priv, private.r_priv) != entry.event.c_priv:
             self.findings.fail(where, "private-opening", "the entry commits to something else")
 
+    def _check_erased(self, checkpoint: Checkpoint | None) -> None:
+        if not self.bundle.erased:
+            return
+        opened = {entry.index for entry in self.bundle.entries}
+        said: dict[tuple[str, str], list[int]] = {}
+        with self.findings.check("erased") as say:
+            before = -1
+            for at, entry in enumerate(self.bundle.erased):
+                where = f"erased[{at}] index {entry.index} {entry.stream}/{entry.seq}"
+                if entry.index <= before or entry.index in opened:
+                    self.findings.fail(where, "entry-order", "a place holds one entry")
+                before = entry.index
+                number = entry.stream, entry.seq
+                if number in self._events or number in self._erased:
+                    self.findings.fail(where, "stream-repeat", "a number stands for one event")
+                self._erased.add(number)
+                said.setdefault((entry.stream, entry.rule), []).append(entry.seq)
+                self._check_leaf(entry, where, checkpoint)
+            say(f"{len(self.bundle.erased)} in the log; nobody can say any more what they were")
+        for (stream, rule), seqs in sorted(said.items()):
+            where = f"{stream}/{min(seqs)}" + f" to {max(seqs)}" * (len(seqs) > 1)
+            self.findings.notice(where, "entry-erased", f"{len(seqs)} erased by the rule {rule}")
+
+    def _check_leaf(self, entry: ErasedEntry, where: str, checkpoint: Checkpoint | None) -> None:
+        with self.findings.attempt(where, "inclusion"):
+            if checkpoint is not None:
+                verify_inclusion(
+                    entry.leaf_hash,
+                    index=entry.index,
+                    size=checkpoint.size,
+                    proof=entry.leaf_proof,
+                    root=checkpoint.root,
+                )
+
     def _check_streams(self) -> None:
         numbers: dict[str, list[int]] = {}
-        for stream, seq in sorted(self._events):
+        for stream, seq in sorted({*self._events, *self._erased}):
             numbers.setdefault(stream, []).append(seq)
         with self.findings.check("streams") as say:
             declared = {each.stream: each for each in self.bundle.streams}

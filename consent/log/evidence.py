@@ -22,6 +22,7 @@ from consent.formats.bundle import (
     Bundle,
     BundleEntry,
     ConsistencyProof,
+    ErasedEntry,
     Hints,
     PrivateOpening,
     assemble,
@@ -136,7 +137,7 @@ def build_bundle(
     size = tree.checkpoint.size
     ordered = sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
     events = [event for stream in ordered for event in _of(session, stream, size, until)]
-    cited = {(event.ref.stream, event.ref.seq) for event in events}
+    cited = {(event.ref.stream, event.ref.seq) for event in events if event.opening is not None}
     return assemble(
         origin=tree.checkpoint.origin,
         checkpoint=tree.note,
@@ -149,6 +150,7 @@ def build_bundle(
             if old <= size
         ],
         hints=hints,
+        erased=list(_erased(events, tree)),
     )
 
 
@@ -223,6 +225,20 @@ def _entries(
             private = open_private(event) if open_private is not None else None
             proof = tuple(tree.inclusion(event.index))
             yield BundleEntry(event.index, proof, event.opening, private)
+
+
+def _erased(events: Iterable[LoggedEvent], tree: SignedTree) -> Iterator[ErasedEntry]:
+    # Without a rule it was not erased: then its number is missing, and the verifier names it.
+    for event in events:
+        if event.index is not None and event.opening is None and event.erased_by is not None:
+            yield ErasedEntry(
+                index=event.index,
+                leaf_hash=event.leaf_hash,
+                leaf_proof=tuple(tree.inclusion(event.index)),
+                stream=event.ref.stream,
+                seq=event.ref.seq,
+                rule=event.erased_by,
+            )
 
 
 def _receipts(

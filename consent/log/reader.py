@@ -18,13 +18,20 @@ from sqlalchemy.orm import Session
 from consent.formats.canonical import canonical_bytes, parse
 from consent.formats.checkpoint import Checkpoint
 from consent.formats.errors import MalformedError
-from consent.formats.leaf import PublicOpening, PublicPart
-from consent.formats.merkle import ReadHash, consistency_proof, inclusion_proof
+from consent.formats.leaf import PublicOpening, PublicPart, entry_bytes
+from consent.formats.merkle import ReadHash, consistency_proof, inclusion_proof, leaf_hash
 from consent.formats.proof import Proof
 from consent.formats.tiles import TileId, parse_path, tile_reader
 from consent.log.entries import EntryRef, PrivateKeyKind, SealedPrivate
 from consent.log.tiles import Tiles
-from consent.models import Event, EventPayload, LogCheckpoint, LogEntry, LogState
+from consent.models import (
+    Event,
+    EventErasure,
+    EventPayload,
+    LogCheckpoint,
+    LogEntry,
+    LogState,
+)
 from pds.errors import NotFoundError
 
 _NOTES: Select[*tuple[Any, ...]] = select(LogCheckpoint.note, LogCheckpoint.cosignatures)
@@ -45,6 +52,8 @@ class LoggedEvent:
         opening: the public part with what ties it to its leaf; None once it is erased.
         sealed: the private part as the owner opens it.
         index: place in the tree; None until the integrator has been there.
+        erased_by: the rule by which its public part was erased.
+        leaf_hash: of its leaf, from its commitments: all that is left of an erased one.
     """
 
     bucket: int
@@ -57,6 +66,8 @@ class LoggedEvent:
     opening: PublicOpening | None
     sealed: SealedPrivate
     index: int | None
+    erased_by: str | None
+    leaf_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +256,9 @@ def _events() -> Select[*tuple[Any, ...]]:
             Event.seq,
             Event.vault_id,
             Event.grant_id,
+            Event.c_pub,
             Event.c_priv,
+            EventErasure.rule,
             EventPayload.pub,
             EventPayload.r_pub,
             EventPayload.priv_box,
@@ -257,6 +270,10 @@ def _events() -> Select[*tuple[Any, ...]]:
             and_(EventPayload.bucket == Event.bucket, EventPayload.event_id == Event.id),
         )
         .outerjoin(LogEntry, and_(LogEntry.bucket == Event.bucket, LogEntry.event_id == Event.id))
+        .outerjoin(
+            EventErasure,
+            and_(EventErasure.bucket == Event.bucket, EventErasure.event_id == Event.id),
+        )
     )
 
 
@@ -277,4 +294,6 @@ def _event(row: Row[*tuple[Any, ...]]) -> LoggedEvent:
         sealed=SealedPrivate(row.c_priv, row.priv_box, kind),
         # A column called index would be the row's own method.
         index=row._mapping[LogEntry.index],  # noqa: SLF001 - SQLAlchemy's public name for it
+        erased_by=row.rule,
+        leaf_hash=leaf_hash(entry_bytes(row.c_pub, row.c_priv)),
     )

@@ -504,9 +504,13 @@ def test_what_is_no_receipt_fails():
 # -- frozen ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", load("bundle")["cases"], ids=lambda case: case["name"])
-def test_frozen_bundles_have_their_verdicts(case):
-    vectors = load("bundle")
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [(name, case) for name in ("bundle", "bundle-erased") for case in load(name)["cases"]],
+    ids=lambda each: each if isinstance(each, str) else each["name"],
+)
+def test_frozen_bundles_have_their_verdicts(name, case):
+    vectors = load(name)
     value = json.loads(json.dumps(vectors["bundle"]))
     for path, new in case["changes"]:
         at(value, path[:-1])[path[-1]] = new
