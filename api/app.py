@@ -13,6 +13,7 @@ from api.oauth import views as oauth
 from api.resources import (
     audit,
     audit_agreements,
+    audit_alerts,
     audit_packs,
     audit_samples,
     authentication,
@@ -81,6 +82,7 @@ def create_app(services: Wiring) -> Flask:
         audit_agreements.blueprint,
         audit_packs.blueprint,
         audit_samples.blueprint,
+        audit_alerts.blueprint,
         log_pages.blueprint,
     ):
         app.register_blueprint(plain)

@@ -11,6 +11,7 @@ from api.web import (
     activity,
     assets,
     auditor_agreements,
+    auditor_alerts,
     auditor_desk,
     auditor_entrance,
     auditor_figures,
@@ -75,6 +76,7 @@ _MODULES = (
     auditor_packs,
     auditor_samples,
     auditor_figures,
+    auditor_alerts,
 )
 _STATUSES: tuple[tuple[type[PDSError], int], ...] = (
     (NotFoundError, 404),

@@ -14,6 +14,8 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from consent import durations
+from consent.auditing.alerts import Kind
+from consent.auditing.alerts import State as AlertState
 from consent.vocabulary import (
     AccessMode,
     AgreementState,
@@ -274,6 +276,12 @@ EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.ORGANISATION_SUSPENDED: _l("Organisation suspended"),
     EventName.ORGANISATION_REMOVED: _l("Organisation removed"),
     EventName.ORGANISATION_REINSTATED: _l("Organisation reinstated"),
+    EventName.ORGANISATION_FROZEN: _l("Organisation frozen"),
+    EventName.ORGANISATION_THAWED: _l("Organisation let go on"),
+    EventName.LOG_EPOCH_BEGUN: _l("Log begun anew after a restore"),
+    EventName.LOG_ERASED: _l("Contents of log entries erased"),
+    EventName.HOLD_PLACED: _l("Legal hold placed"),
+    EventName.HOLD_LIFTED: _l("Legal hold lifted"),
     EventName.ORGANISATION_KEYS_ROTATED: _l("Organisation's keys changed"),
     EventName.REGISTRATION_ALLOWED: _l("Registration token handed out"),
     EventName.CLIENT_REGISTERED: _l("Client registered"),
@@ -297,6 +305,20 @@ STATES_OF_OTHERS: Mapping[AgreementState, LazyString] = {
     AgreementState.EXPIRED: _l("Expired"),
     AgreementState.FULFILLED: _l("Completed"),
     AgreementState.INVALIDATED: _l("Void"),
+}
+
+ALERTS: Mapping[Kind, LazyString] = {
+    Kind.READ_AFTER_END: _l("Read after the consent had ended"),
+    Kind.VOLUME_SPIKE: _l("Far more reads than usual"),
+    Kind.MANY_REFUSALS: _l("Many refused reads"),
+    Kind.DORMANT_READ: _l("A consent that had rested was read"),
+    Kind.BROKEN_STREAM: _l("Entries are missing from a stream"),
+    Kind.CLOCK_JUMP: _l("The clock went back"),
+}
+ALERT_STATES: Mapping[AlertState, State] = {
+    AlertState.OPEN: State(_l("Open"), "triangle-alert", "warning"),
+    AlertState.EXPLAINED: State(_l("Explained"), "circle-check", "good"),
+    AlertState.CONFIRMED: State(_l("Confirmed"), "circle-x", "warning"),
 }
 
 STEPS: Mapping[str, LazyString] = {

@@ -41,7 +41,7 @@ _OF_ACTOR = {
     Actor.CLOCK: Channel.CLOCK,
 }
 _BY_API = ("token.", "data.", "erasure.confirmed", "obligation.", "requests.", "evidence.")
-_BY_COMMAND = ("organisation.", "template.", "auditor.", "engagement.", "log.")
+_BY_COMMAND = ("organisation.", "template.", "auditor.", "engagement.", "log.", "hold.")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 

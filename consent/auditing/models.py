@@ -114,3 +114,15 @@ class SampleItem(Base):
     note: Mapped[str] = mapped_column(String(500))
     marked_by: Mapped[UUID | None] = mapped_column(Uuid)
     marked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AlertReview(Base):
+    """What auditors made of an alert; the alert itself is computed (AUD-14)."""
+
+    __tablename__ = "alert_reviews"
+    engagement_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(12))
+    note: Mapped[str] = mapped_column(String(500))
+    auditor_id: Mapped[UUID] = mapped_column(Uuid)
+    reviewed_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +39,18 @@ class Tally:
 def over_time(session: Session, scope: Scope, event: str, *, now: datetime) -> Tally:
     """Count the events of a name by organisation, by days in UTC, or by months of long periods."""
     until = min(scope.until, now)
+    width = _MONTH if until - scope.since > _BY_DAY_MOST else None
+    counts: dict[UUID, dict[str, int]] = {}
+    for organisation_id, days in by_day(session, scope, event).items():
+        spans = counts.setdefault(organisation_id, {})
+        for day, number in days.items():
+            spans[day[:width]] = spans.get(day[:width], 0) + number
+    axis = tuple(dict.fromkeys(each[:width] for each in _days(scope.since, until)))
+    return Tally(axis, counts)
+
+
+def by_day(session: Session, scope: Scope, event: str) -> dict[UUID, dict[str, int]]:
+    """Count the events of a name by organisation and day in UTC, `2026-03-01`."""
     day = _day(session)
     query = (
         select(SearchableEvent.organisation_id, day, func.count())
@@ -50,15 +61,11 @@ def over_time(session: Session, scope: Scope, event: str, *, now: datetime) -> T
         )
         .group_by(SearchableEvent.organisation_id, day)
     )
-    days = _days(scope.since, until)
-    by_month = until - scope.since > _BY_DAY_MOST
-    width = _MONTH if by_month else None
-    counts: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    counts: dict[UUID, dict[str, int]] = {}
     for organisation_id, found, number in session.execute(query):
         if organisation_id is not None:
-            counts[organisation_id][str(found)[:width]] += number
-    spans = tuple(dict.fromkeys(each[:width] for each in days))
-    return Tally(spans, {each: dict(found) for each, found in counts.items()})
+            counts.setdefault(organisation_id, {})[str(found)] = number
+    return counts
 
 
 def overdue(session: Session, scope: Scope, *, now: datetime) -> Mapping[UUID, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consent.auditing import alerts
 from pds.ids import random_uuid
 from tests.support.auditing import engaged, integrate, new_auditor
 
@@ -159,3 +160,24 @@ def test_a_sample_is_marked_and_figures_are_drawn_on_pages(world, aysel, shop, b
     assert browser.get(f"{drawn.location}?format=csv").text.startswith('"sample"')
     assert ("<rect" in figures.text, "Nothing is overdue." in figures.text) == (True, True)
     assert "canary" not in sample.text + figures.text
+
+
+def test_an_alert_is_explained_on_its_page(world, aysel, shop, browser, monkeypatch):
+    """AUD-14."""
+    monkeypatch.setattr(alerts, "REFUSALS_LEAST", 1)
+    connected = world.connect(aysel, shop, shop.publish(required=["contact.email"]))
+    connected.withdraw()
+    connected.get("/v1/records")
+    auditor = engaged(world, shop)
+    integrate(world)
+    desk = auditor.sign_in(browser)
+
+    shown = browser.get(f"{desk}/alerts")
+    key = shown.page.form("key").fields["key"][0]
+    answer = {"csrf": browser.token(), "key": key, "state": "explained"}
+    refused = browser.post(f"{desk}/alerts", answer)
+    browser.post(f"{desk}/alerts", answer | {"note": "After the end."})
+
+    assert "Many refused reads" in shown.text
+    assert (refused.status, "Say why in a note" in refused.text) == (422, True)
+    assert 'value="After the end."' in browser.get(f"{desk}/alerts").text

@@ -58,6 +58,13 @@ def test_every_event_of_a_vault_has_words():
     assert named | set(events_that_the_vault_makes()) <= set(words.EVENTS)
 
 
+def test_every_event_that_auditors_find_has_words():
+    """AUD-2: all but those of a vault's own."""
+    named = {one.value for one in EventName if not one.value.startswith("vault.")}
+
+    assert named <= set(words.EVENTS_OF_OTHERS)
+
+
 def events_that_the_vault_makes():
     """Find the names that `pds` gives its events."""
     for path in (ROOT / "pds").rglob("*.py"):

@@ -1,0 +1,47 @@
+"""Alerts for auditors (AUD-14)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api import alerting
+from api.resources.audit import as_json, seated
+from api.wiring import wiring
+from consent.auditing.alerts import Alert
+from consent.auditing.engagements import Seat
+from consent.formats.canonical import JSONValue
+from pds.errors import Issue, ValidationFailedError
+
+blueprint = Blueprint("audit_alerts", __name__, url_prefix="/v1/audit/alerts")
+
+
+@blueprint.get("")
+@seated
+def listed(seat: Seat) -> Response:
+    """Return the alerts of the engagement with their states and notes."""
+    return as_json({"alerts": [_alert(each) for each in alerting.find(wiring(), seat)]})
+
+
+@blueprint.post("")
+@seated
+def review(seat: Seat) -> Response:
+    """Record a `state` and a `note` for the alert of a `key`."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise ValidationFailedError([Issue("", "type", "a JSON object")])
+    given = {name: str(body.get(name, "")).strip() for name in ("key", "state", "note")}
+    alerting.review(wiring(), seat, given["key"], state=given["state"], note=given["note"])
+    return as_json({"alerts": [_alert(each) for each in alerting.find(wiring(), seat)]})
+
+
+def _alert(each: Alert) -> dict[str, JSONValue]:
+    return {
+        "key": each.key,
+        "kind": each.kind.value,
+        "when": each.when,
+        "organisation": str(each.organisation_id) if each.organisation_id else None,
+        "agreement": str(each.agreement_id) if each.agreement_id else None,
+        "detail": dict(each.detail),
+        "state": each.state.value,
+        "note": each.note,
+    }
