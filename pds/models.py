@@ -327,7 +327,10 @@ class ImportJob(Base):
 
     __tablename__ = "import_jobs"
     __table_args__ = (
-        CheckConstraint("state IN ('staged', 'running', 'done', 'cancelled')", name="state_known"),
+        CheckConstraint(
+            "state IN ('mapping', 'staged', 'running', 'done', 'cancelled', 'undoing', 'undone')",
+            name="state_known",
+        ),
     )
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -341,11 +344,16 @@ class ImportJob(Base):
 
 
 class StagedBatch(Base):
-    """Validated candidates of an import, not yet records; deleted as they become records."""
+    """What an import keeps between two requests.
+
+    Validated candidates that are not yet records; a file whose columns are not known yet; or which
+    records it made and what they held before, so that it can be undone.
+    """
 
     __tablename__ = "staged_batches"
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     import_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16), server_default="candidates")  # or upload, undo
     box: Mapped[bytes] = mapped_column(LargeBinary)

@@ -7,20 +7,20 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api.web import flashes, guards, languages, pages, words
+from api.web import columns, flashes, guards, languages, pages, words
 from api.web.pages import Problem
 from api.wiring import wiring
-from pds.catalogue import CATALOGUE
+from pds.catalogue import CATALOGUE, Collection
 from pds.errors import Issue, LimitExceededError, ValidationFailedError
 from pds.importing import FORMATS, HEAD_BYTES, detect, file_message
-from pds.imports import Progress
+from pds.imports import ImportService, Progress
 from pds.sessions import Visitor
 
 blueprint = Blueprint("imports", __name__, url_prefix="/imports")
 
 _MOST_NOTES = 200
 _MEGABYTE = 1_048_576
-_RUNNING = ("staged", "running")
+_RUNNING = ("running", "undoing")
 
 
 @blueprint.get("")
@@ -39,14 +39,14 @@ def upload(visitor: Visitor) -> ResponseReturnValue:
     if given is None or not content:
         return _choose_page(visitor, 422, _problem("file_missing"))
     found = detect(given.filename or "", content[:HEAD_BYTES])
-    if found is None or found.needs_mapping:
+    if found is None:
         return _choose_page(visitor, 422, _problem("format_unknown"))
+    imports = wiring().imports(visitor)
     try:
-        import_id = (
-            wiring()
-            .imports(visitor)
-            .stage(found.name, content, own_card="own_card" in request.form)
-        )
+        if found.needs_mapping:
+            import_id = imports.hold(content)
+        else:
+            import_id = imports.stage(found.name, content, own_card="own_card" in request.form)
     except ValidationFailedError as error:
         text = file_message(error.issues[0], languages.current())
         return _choose_page(visitor, 422, Problem("file", text))
@@ -58,15 +58,36 @@ def upload(visitor: Visitor) -> ResponseReturnValue:
 @blueprint.get("/<uuid:import_id>")
 @guards.unlocked
 def progress(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
-    """Show how far an import is."""
-    return _progress_page(wiring().imports(visitor).progress(import_id))
+    """Show how far an import is; of one that has not begun, what it holds."""
+    imports = wiring().imports(visitor)
+    done = imports.progress(import_id)
+    if done.state == "mapping":
+        return columns.page(imports, import_id)
+    return _progress_page(imports, done)
+
+
+@blueprint.post("/<uuid:import_id>/columns")
+@guards.unlocked
+def columns_said(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
+    """Stage a bank's table by what its columns are said to mean, or show what that would give."""
+    imports = wiring().imports(visitor)
+    table = imports.held(import_id)
+    mapping, problems = columns.read(request.form, table)
+    if problems or request.form.get("then") != "stage":
+        return columns.page(imports, import_id, mapping, *problems)
+    try:
+        imports.map_columns(import_id, mapping, keep="keep" in request.form)
+    except LimitExceededError:
+        return columns.page(imports, import_id, mapping, _too_large())
+    return guards.see_other(f"/imports/{import_id}")
 
 
 @blueprint.post("/<uuid:import_id>/advance")
 @guards.unlocked
 def advance(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
     """Import the next batch; htmx asks again by itself, without scripts a button does."""
-    done = wiring().imports(visitor).advance(import_id)
+    duplicates = request.form.get("duplicates")
+    done = wiring().imports(visitor).advance(import_id, duplicates=duplicates)
     if "HX-Request" in request.headers:
         return pages.fragment("_import.html", **_context(done))
     return guards.see_other(f"/imports/{import_id}")
@@ -81,22 +102,34 @@ def cancel(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
     return guards.see_other(f"/imports/{import_id}")
 
 
+@blueprint.post("/<uuid:import_id>/undo")
+@guards.unlocked
+def undo(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
+    """Begin to take an import back."""
+    wiring().imports(visitor).undo(import_id)
+    return guards.see_other(f"/imports/{import_id}")
+
+
 def _choose_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
     locale = languages.current()
     recent = wiring().imports(visitor).recent(limit=10)
     return pages.page(
         "imports.html",
         status,
-        formats=[each for each in FORMATS.values() if not each.needs_mapping],
-        accept=",".join(f".{ending}" for each in FORMATS.values() for ending in each.extensions),
+        formats=list(FORMATS.values()),
         most=wiring().settings.server.max_upload_bytes // _MEGABYTE,
         recent=[(each, FORMATS[each.format].label.text(locale)) for each in recent],
         problems=problems,
     )
 
 
-def _progress_page(done: Progress) -> Response:
-    return pages.page("import.html", **_context(done))
+def _progress_page(imports: ImportService, done: Progress) -> Response:
+    examples: list[tuple[Collection, str]] = []
+    preview = imports.preview(done.id) if done.state == "staged" else None
+    for name, data in preview.examples if preview else ():
+        kind = CATALOGUE.collection(name)
+        examples.append((kind, kind.title(data, languages.current())))
+    return pages.page("import.html", preview=preview, examples=examples, **_context(done))
 
 
 def _context(done: Progress) -> dict[str, object]:
@@ -105,6 +138,7 @@ def _context(done: Progress) -> dict[str, object]:
         "job": done,
         "format": FORMATS[done.format].label.text(locale),
         "running": done.state in _RUNNING,
+        "found": [(CATALOGUE.collection(name), count) for name, count in done.found.items()],
         "imported": [
             (CATALOGUE.collection(name), count) for name, count in done.imported.items() if count
         ],

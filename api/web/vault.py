@@ -61,7 +61,7 @@ def overview(visitor: Visitor) -> ResponseReturnValue:
     running = [
         each
         for each in wiring().imports(visitor).recent(limit=5)
-        if each.state in ("staged", "running")
+        if each.state in ("mapping", "staged", "running", "undoing")
     ]
     return pages.page(
         "vault.html",

@@ -450,7 +450,14 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "wrong_notice_code": _l("The code is not right, or older than a day. Save the address again."),
     "malformed_address": _l("This is not an e-mail address."),
     "file_missing": _l("Choose a file."),
-    "format_unknown": _l("This kind of file is not known here. Choose a vCard or an OFX file."),
+    "format_unknown": _l(
+        "This kind of file is not known here. Choose a file of one of the kinds listed."
+    ),
+    "column_missing": _l("Choose the column that holds it."),
+    "currency_code": _l("Write three letters, such as AZN."),
+    "account_unnamed": _l(
+        "Choose the column of the account, or write its number or a name for it."
+    ),
     "file_too_large": _l("The file is too large. At most %(most)s MB fit."),
     "not_sure": _l("Tick the box if you are sure. Nothing was changed."),
     "not_written_down": _l("Tick the box once you have written the code down."),

@@ -51,6 +51,8 @@ class Served:
     paused: object
     record: object
     import_id: object
+    staged_id: object
+    table_id: object
     notice: str
 
     def invite(self):
@@ -114,8 +116,9 @@ def _populated(world, url):
     uri, _ = world.push(kredit, kredit.details(refused))
     opened = world.open_request(aysel, kredit, uri)
     world.refuse(aysel, opened)
-    import_id = world.services.imports(aysel.visitor).stage("vcard", CARDS)
-    world.services.imports(aysel.visitor).advance(import_id)
+    imports = world.services.imports(aysel.visitor)
+    import_id = imports.stage("vcard", CARDS)
+    imports.advance(import_id)
     return Served(
         world,
         url,
@@ -128,6 +131,8 @@ def _populated(world, url):
         paused.agreement_id,
         record.id,
         import_id,
+        imports.stage("vcard", CARDS),
+        imports.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
         opened[2],
     )
 

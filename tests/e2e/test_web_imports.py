@@ -32,10 +32,10 @@ def upload(browser, content, *, name="mine.vcf", **fields):
     return browser.post("/imports", data | fields, files={"file": (name, content)})
 
 
-def advance(browser, page, **headers):
-    """Press "Continue"."""
+def advance(browser, page, duplicates="fill", **headers):
+    """Press "Import" or "Continue"."""
     path = re.search(r'action="(/imports/[0-9a-f-]+/advance)"', page.text)[1]
-    return browser.post(path, {"csrf": browser.token()}, **headers)
+    return browser.post(path, {"csrf": browser.token(), "duplicates": duplicates}, **headers)
 
 
 def test_a_card_of_ones_own_fills_the_vault(hers):
@@ -144,3 +144,64 @@ def test_another_persons_import_looks_like_none(world, hers, new_browser):
     assert mallory.get(path).status == 404
     assert mallory.post(f"{path}/advance", {"csrf": mallory.token()}).status == 404
     assert mallory.post(f"{path}/cancel", {"csrf": mallory.token()}).status == 404
+
+
+TABLE = "Tarix;Qarşı tərəf;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;Kino;-8,00\n".encode()
+
+
+def columns(browser, page, **fields):
+    """Send the form that says what the columns are."""
+    form = page.page.form("column_date")
+    sent = {name: value for name, value in form.fields.items() if name != "then"}
+    path = f"{page.page.url.removesuffix('/')}/columns"
+    return browser.post(path, sent | fields)
+
+
+def test_a_bank_s_table_is_imported_once_its_columns_are_confirmed(hers):
+    page = hers.get(upload(hers, TABLE, name="bank.csv").location)
+    assert "What are the columns?" in page.text
+    assert "-3.50 AZN" in page.text
+    assert "There is no such date: 31.02.2026." in page.text
+
+    unnamed = columns(hers, page, then="stage")
+    assert unnamed.status == 422
+    assert "write its number or a name for it" in unnamed.text
+
+    shown = columns(hers, page, then="show", account="My card", decimal_sign=".")
+    assert "With these columns no row can be read." in shown.text
+
+    staged = columns(hers, page, then="stage", account="My card", keep="yes")
+    preview = hers.get(staged.location)
+    assert "Nothing is in your vault yet." in preview.text
+    done = hers.get(advance(hers, preview).location)
+    assert "Finished" in done.text
+    assert "Kafe" in hers.get("/vault/transactions").text
+
+    again = hers.get(upload(hers, TABLE, name="bank.csv").location)
+    assert "This is what you said of this bank" in again.text
+    assert 'value="My card"' in again.text
+
+
+def test_an_import_can_be_undone_from_its_page(hers):
+    page = hers.get(upload(hers, cards(3)).location)
+    assert "Person0" in page.text
+    done = hers.get(advance(hers, page, duplicates="mine").location)
+    path = page.page.url.removesuffix("/")
+
+    assert "Undo the whole import" in done.text
+    hers.post(f"{path}/undo", {"csrf": hers.token()})
+    undone = hers.get(advance(hers, hers.get(path)).location)
+
+    assert "Undone" in undone.text
+    assert "Person0" not in hers.get("/vault?q=person0").text
+
+
+def test_another_persons_table_looks_like_none(world, hers, new_browser):
+    path = upload(hers, TABLE, name="bank.csv").location
+    world.person("eve")
+    eve = new_browser()
+    eve.sign_in("eve")
+
+    assert eve.get(path).status == 404
+    assert eve.post(f"{path}/columns", {"csrf": eve.token()}).status == 404
+    assert eve.post(f"{path}/undo", {"csrf": eve.token()}).status == 404

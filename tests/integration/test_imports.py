@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from consent.models import Event
 from pds import imports as module
 from pds.errors import NotFoundError, ValidationFailedError, VaultLockedError
+from pds.importing.bank_csv import open_bank_csv, propose
 from pds.models import ImportJob, Record, StagedBatch
 from pds.records import Draft
 
@@ -90,7 +92,7 @@ def test_each_batch_is_one_transaction_and_one_entry(world, aysel, imports):
     assert people(aysel) == NAMES
     names = [event.name for event in rows(world, Event)]
     assert names.count("records.imported") == 2
-    assert rows(world, StagedBatch) == []
+    assert {row.kind for row in rows(world, StagedBatch)} == {"undo"}
 
 
 def test_the_same_file_again_changes_nothing(world, aysel, imports):
@@ -186,7 +188,7 @@ def test_a_cancelled_import_keeps_what_is_a_record_and_drops_the_rest(world, ays
     assert imports.progress(import_id).state == "cancelled"
     assert imports.advance(import_id).state == "cancelled"
     assert len(people(aysel)) == 2
-    assert rows(world, StagedBatch) == []
+    assert {row.kind for row in rows(world, StagedBatch)} == {"undo"}
 
 
 def test_a_finished_import_is_not_cancelled(imports):
@@ -245,3 +247,127 @@ def test_imported_records_are_told_to_whoever_may_see_them(world, aysel, imports
     body = connected.get("/v1/records").json()
     assert sorted(record["data"]["name"] for record in body["records"]) == NAMES
     assert all(set(record["data"]) == {"name"} for record in body["records"])
+
+
+TABLE = (
+    "Tarix;Qarşı tərəf;Məbləğ\n"
+    "01.02.2026;Kafe;-3,50\n01.02.2026;Kafe;-3,50\n02.02.2026;Kino;-8,00\n"
+).encode()
+
+
+def test_a_table_waits_sealed_until_its_columns_are_said(world, imports):
+    """P-20: the upload is kept, and no word of it can be read."""
+    import_id = imports.hold(TABLE)
+
+    assert imports.progress(import_id).state == "mapping"
+    assert imports.advance(import_id).state == "mapping"
+    assert imports.held(import_id) == TABLE
+    (stored,) = rows(world, StagedBatch)
+    assert b"Kafe" not in stored.box
+
+
+def test_what_the_columns_are_is_kept_for_the_next_file_of_the_bank(aysel, imports):
+    table = open_bank_csv(TABLE)
+    mapping = replace(propose(table), account="My card")
+    assert imports.kept_mapping(table.signature) is None
+    import_id = imports.hold(TABLE)
+    imports.map_columns(import_id, mapping, keep=True)
+
+    assert imports.kept_mapping(table.signature) == mapping
+    assert imports.kept_mapping("of another bank") is None
+    with pytest.raises(NotFoundError):
+        imports.held(import_id)
+    with pytest.raises(NotFoundError):
+        imports.map_columns(import_id, mapping, keep=True)
+    assert finish(imports, import_id).imported == {"transactions": 3}
+    again = imports.hold(TABLE)
+    imports.map_columns(again, mapping, keep=False)
+    assert finish(imports, again).known == 3
+    assert len(aysel.records.all(["transactions"])) == 3
+
+
+def test_a_preview_shows_what_waits_and_what_is_known(imports):
+    finish(imports, imports.stage("vcard", card("Cavid Həsənov").encode()))
+    import_id = imports.stage("vcard", CARDS + card("Cavid Həsənov").encode())
+    shown = imports.preview(import_id)
+
+    assert shown.examples[0] == (
+        "address_book",
+        {
+            "name": "Ayan Quliyeva",
+            "emails": [{"value": "ayan@example.com"}],
+            "phones": [{"value": "+994501112233"}],
+        },
+    )
+    assert imports.progress(import_id).found == {"address_book": 4}
+    assert imports.progress(import_id).state == "staged"
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "note", "title"),
+    [("fill", "mine", "Engineer"), ("mine", "mine", None), ("file", "theirs", "Engineer")],
+)
+def test_what_is_known_already_is_dealt_with_as_its_owner_chose(
+    aysel, imports, duplicates, note, title
+):
+    finish(imports, imports.stage("vcard", card("Ayan", "NOTE:mine").encode()))
+    import_id = imports.stage("vcard", card("Ayan", "NOTE:theirs", "TITLE:Engineer").encode())
+
+    imports.advance(import_id, duplicates=duplicates)
+
+    (record,) = aysel.records.all(["address_book"])
+    assert (record.data["note"], record.data.get("job_title")) == (note, title)
+
+
+def test_an_import_is_undone_and_what_was_changed_since_stays(aysel, imports):
+    finish(imports, imports.stage("vcard", card("Cavid Həsənov", "NOTE:mine").encode()))
+    twice = CARDS + card("Cavid Həsənov", "TITLE:Engineer").encode()
+    import_id = imports.stage("vcard", twice)
+    done = finish(imports, import_id)
+    assert done.can_undo
+    changed = next(r for r in aysel.records.all(["address_book"]) if "Bahar" in r.data["name"])
+    aysel.records.save(
+        Draft("address_book", changed.data | {"note": "a friend"}, changed.id, changed.version)
+    )
+
+    progress = imports.undo(import_id)
+    for _ in range(5):
+        progress = imports.advance(import_id)
+
+    assert progress.state == "undone"
+    assert (progress.taken_back, progress.changed_since) == (2, 1)
+    assert not progress.can_undo
+    left = {r.data["name"]: r.data for r in aysel.records.all(["address_book"])}
+    assert sorted(left) == ["Bahar Məmmədova", "Cavid Həsənov"]
+    assert left["Cavid Həsənov"] == {"name": "Cavid Həsənov", "note": "mine"}
+    assert imports.advance(import_id).state == "undone"
+
+
+def test_what_a_cancelled_import_had_taken_can_be_undone(aysel, imports):
+    import_id = imports.stage("vcard", CARDS)
+    imports.advance(import_id)
+    imports.cancel(import_id)
+
+    imports.undo(import_id)
+    imports.advance(import_id)
+
+    assert people(aysel) == []
+
+
+def test_a_file_that_changed_nothing_cannot_be_undone(imports):
+    finish(imports, imports.stage("vcard", CARDS))
+
+    again = finish(imports, imports.stage("vcard", CARDS))
+
+    assert not again.can_undo
+    assert imports.undo(again.id).state == "done"
+
+
+def test_nobody_else_sees_a_table_that_waits(world, imports):
+    import_id = imports.hold(TABLE)
+    others = world.services.imports(world.person("mallory").visitor)
+
+    with pytest.raises(NotFoundError):
+        others.held(import_id)
+    with pytest.raises(NotFoundError):
+        others.undo(import_id)

@@ -216,3 +216,39 @@ def test_without_passkeys_what_they_wrapped_is_gone_and_other_ways_in_stay(engin
     with engine.connect() as connection:
         found = connection.execute(text("SELECT by_kind FROM key_wraps ORDER BY by_kind"))
         assert list(found.scalars()) == ["passphrase", "recovery"]
+
+
+def test_imports_of_before_stay_and_without_undo_theirs_is_dropped(engine):
+    schema.upgrade(engine, "0027")
+    job = text(
+        "INSERT INTO import_jobs (bucket, vault_id, id, format, state, total, done, report_box,"
+        " created_at) VALUES (1, :it, :it, 'vcard', :state, 1, 1, :blob, '2026-01-01')"
+    )
+    staged = text(
+        "INSERT INTO staged_batches (bucket, vault_id, import_id, number, box)"
+        " VALUES (1, :it, :it, 0, :blob)"
+    )
+    kept, waiting, undone = (random_uuid().hex for _ in range(3))
+    with engine.begin() as connection:
+        connection.execute(job, {"it": kept, "state": "staged", "blob": b"sealed"})
+        connection.execute(staged, {"it": kept, "blob": b"sealed"})
+
+    schema.upgrade(engine, "0028")
+
+    with engine.begin() as connection:
+        found = connection.execute(text("SELECT kind FROM staged_batches"))
+        assert list(found.scalars()) == ["candidates"]
+        for it, state, kind in ((waiting, "mapping", "upload"), (undone, "undone", "undo")):
+            connection.execute(job, {"it": it, "state": state, "blob": b"sealed"})
+            connection.execute(staged, {"it": it, "blob": b"sealed"})
+            connection.execute(
+                text("UPDATE staged_batches SET kind = :kind WHERE vault_id = :it"),
+                {"kind": kind, "it": it},
+            )
+
+    schema.downgrade(engine, "0027")
+
+    with engine.connect() as connection:
+        states = connection.execute(text("SELECT state FROM import_jobs ORDER BY state"))
+        assert list(states.scalars()) == ["cancelled", "staged"]
+        assert len(connection.execute(text("SELECT number FROM staged_batches")).all()) == 1
