@@ -215,9 +215,10 @@ class BundleChecks:
             if not declared.first <= seq <= declared.last:
                 name = f"{declared.stream}/{seq}"
                 self.findings.fail(name, "stream-undeclared", "outside the range declared")
-            elif seq > expected:
+                continue  # it stands for no number that is declared
+            if seq > expected:
                 self._fail_gap(declared.stream, expected, seq - 1)
-            expected = max(expected, seq + 1)
+            expected = seq + 1
         if expected <= declared.last:
             self._fail_gap(declared.stream, expected, declared.last)
 

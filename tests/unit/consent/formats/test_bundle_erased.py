@@ -71,7 +71,7 @@ def test_a_bundle_without_any_is_of_the_first_format():
     [
         ({"leaf_hash": b"x" * 32}, "inclusion"),
         ({"index": 4}, "inclusion"),
-        ({"seq": 5}, "stream-undeclared"),
+        ({"seq": 5}, "stream-gap"),
         ({"seq": 1}, "stream-repeat"),
         ({"stream": "v." + "9" * 32}, "stream-gap"),
     ],
