@@ -23,7 +23,7 @@ CODE := pds consent api connector witness migrations tests bench tools
 PYTEST := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/pytest -n 2 --dist worksteal
 # Azerbaijani words, words of a passphrase, and names of code.
 KNOWN_WORDS := bu,sizin,blok,checkin,inforce,cros,referenz
-NOT_PROSE := *.az.md,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/node_modules/*,*/__pycache__/*
+NOT_PROSE := *.az.md,*.az.txt,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/node_modules/*,*/__pycache__/*
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
