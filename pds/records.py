@@ -362,13 +362,7 @@ class RecordService:
             also(session)
             if not rows:
                 return
-            for row, before in rows:
-                if before is None:
-                    session.execute(insert(Record).values(**row))
-                else:
-                    session.execute(
-                        update(Record).where(*self._mine(), Record.id == before.id).values(**row)
-                    )
+            self._write_rows(session, rows)
             if history:
                 session.execute(insert(RecordVersion), history)
             self.sink.append(session, self.vault, entry)
@@ -376,6 +370,18 @@ class RecordService:
 
         self.store.write(job)
         return written
+
+    def _write_rows(
+        self, session: Session, rows: Sequence[tuple[dict[str, object], Record | None]]
+    ) -> None:
+        new = [row for row, before in rows if before is None]
+        if new:
+            session.execute(insert(Record), new)
+        for row, before in rows:
+            if before is not None:
+                session.execute(
+                    update(Record).where(*self._mine(), Record.id == before.id).values(**row)
+                )
 
     def _prepare(
         self, draft: Draft, before: Record | None, seq: int, now: datetime, key_version: int
