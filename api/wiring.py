@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
 
 from api.oauth.authorization import Authorization
+from api.oauth.finding import TokenFinder
 from api.oauth.freezing import FreezingService
 from api.oauth.server import build as build_oauth
 from api.oauth.tokens import TokenService
@@ -147,7 +148,15 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     store: Store = uow
     acts = ActService(keys, log, receipts)
     endings = EndingService(store, ids, clock, acts, sink)
-    tokens = TokenService(store, settings, keys, ids, clock, log)
+    tokens = TokenService(
+        store,
+        settings,
+        keys,
+        ids,
+        clock,
+        log,
+        TokenFinder(store, ids, clock, resource=f"{settings.server.issuer}/v1"),
+    )
     amendments = AmendmentService(store, clock, acts, tokens.follow_terms)
     conclusions = ConclusionService(ids, log, receipts, endings)
     agreements = AgreementService(

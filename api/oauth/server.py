@@ -28,11 +28,12 @@ from api.oauth.ext.rar_rfc9396 import (
 from api.oauth.ext.registration_rfc7591 import ClientRegistration, RegistrationPolicy
 from api.oauth.ext.revocation_rfc7009 import RevocationEndpoint
 from api.oauth.ext.server import FAPIAuthorizationServer, ServerConfig
+from api.oauth.finding import Found
 from api.oauth.freezing import FreezingService
 from api.oauth.registration import RegistrationService
 from api.oauth.remote_keys import RemoteKeys
 from api.oauth.stores import PushedRequestTable, ReplayTable
-from api.oauth.tokens import Found, TokenService
+from api.oauth.tokens import TokenService
 from api.outgoing.fetching import Fetcher
 from consent import requests
 from consent.asks import Ask
@@ -93,7 +94,7 @@ class Revocation(RevocationEndpoint):
 
     def find_token(self, token: str) -> Found | None:
         """Return a live token."""
-        return self.server.tokens.find(token, "at", "rt")
+        return self.server.tokens.finder.find(token, "at", "rt")
 
     def revoke_token(self, token: Found, _request: OAuth2Request) -> None:
         """End it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from api.oauth import clients
 from api.oauth.ext.par_rfc9126 import REQUEST_URI_PREFIX, TooManyRequestsError
 from api.oauth.ext.par_rfc9126 import PushedRequest as Pushed
+from api.oauth.ext.replay import OneTimeValue
 from api.oauth.models import PushedRequest, Replay
 from consent import organisations
 from pds.clock import Clock
@@ -31,6 +32,7 @@ _INSERT_REPLAY = {
     "sqlite": sqlite_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
     "postgresql": postgresql_insert(Replay).on_conflict_do_nothing().returning(Replay.bucket),
 }
+_BEFORE_ANY_VAULT = 0  # the bucket of what comes before one is known
 _SECRET_BYTES = 32
 _URI_CHARACTERS = len(REQUEST_URI_PREFIX) + 32 + 2 * _SECRET_BYTES
 
@@ -51,19 +53,26 @@ def insert_replay(  # noqa: PLR0917 - one row
     return connection.execute(statement, row).one_or_none() is not None
 
 
+def use_up(sender: Sender, values: Sequence[OneTimeValue]) -> OneTimeValue | None:
+    """Record one-time values in their order; return the first that was there already, or None."""
+    for value in values:
+        until = datetime.fromtimestamp(value.expires_at, UTC)
+        if not insert_replay(
+            sender, _BEFORE_ANY_VAULT, value.kind, value.subject, value.jti_hash, until
+        ):
+            return value
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayTable:
     """One-time values of client assertions and proofs at the authorization server."""
 
     store: Store
-    bucket: int = 0  # these come before any vault is known
 
-    def insert(self, kind: str, subject: str, jti_hash: bytes, expires_at: int) -> bool:
-        """Record a one-time value in a transaction of its own; False if it was there already."""
-        until = datetime.fromtimestamp(expires_at, UTC)
-        return self.store.write_rows(
-            lambda rows: insert_replay(rows, self.bucket, kind, subject, jti_hash, until)
-        )
+    def use_up(self, values: Sequence[OneTimeValue]) -> OneTimeValue | None:
+        """As the function, in a transaction of its own."""
+        return self.store.write_rows(lambda rows: use_up(rows, values)) if values else None
 
 
 @dataclass(frozen=True, slots=True)

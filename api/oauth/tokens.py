@@ -13,32 +13,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, UnauthorizedClientError
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from api.oauth import refused_keys
+from api.oauth import refused_keys, stores
 from api.oauth.clients import FROZEN, ClientRecord
 from api.oauth.ext.clients import ConfidentialClient
 from api.oauth.ext.grant_management import MERGE
 from api.oauth.ext.grants import CodeRecord, RefreshRecord, TokenRequest
 from api.oauth.ext.introspection_rfc7662 import IntrospectedToken
+from api.oauth.finding import Found, TokenFinder, TokenGrant
 from api.oauth.models import Token
 from consent import freezing, grants, organisations
-from consent.formats import canonical
 from consent.grants import GrantKeys, TokenBinding
 from consent.log.entries import EventLog, grant_stream, seal_private
-from consent.manifests import withheld_by_agreement
-from consent.models import Agreement, AgreementVersion, Grant, Organisation
+from consent.models import Grant, Organisation
 from consent.organisations import pairwise_subject
-from consent.requests import TYPE as DETAILS_TYPE
 from consent.vocabulary import LIVE_GRANT_STATES, EventName
 from pds.clock import Clock
-from pds.crypto.secrets import TokenKind, TokenSecret, mint, parse
+from pds.crypto.secrets import TokenSecret, mint
 from pds.errors import DecryptionError
 from pds.ids import IdFactory, new_bucket
 from pds.instance import InstanceKeys
@@ -48,78 +45,12 @@ from pds.store import Sender, Store, connection_of
 from pds.vaults import audit_public_key
 
 _USABLE = tuple(state.value for state in LIVE_GRANT_STATES)
-_FOUND = (
-    select(
-        *Token.__table__.columns,
-        Grant.vault_id,
-        Grant.organisation_id,
-        Grant.client_id.label("grant_client_id"),
-        Grant.agreement_id,
-        Grant.agreement_version,
-        Grant.state.label("grant_state"),
-        Grant.expires_at.label("grant_expires_at"),
-        Grant.key_generation,
-        Organisation.key_generation.label("of_organisation"),
-    )
-    .outerjoin(Grant, and_(Grant.bucket == Token.bucket, Grant.id == Token.grant_id))
-    .outerjoin(Organisation, Organisation.id == Grant.organisation_id)
-    .where(Token.bucket == bindparam("b_bucket"), Token.selector == bindparam("b_selector"))
-)
 _KEY_GENERATIONS = (
     select(Grant.key_generation, Organisation.key_generation)
     .join(Organisation, Organisation.id == Grant.organisation_id)
     .where(Grant.bucket == bindparam("b_bucket"), Grant.id == bindparam("b_grant"))
 )
 _INSERT = insert(Token)
-_AGREED = (
-    select(
-        AgreementVersion.document,
-        AgreementVersion.sha256,
-        Agreement.template_id,
-        Agreement.connection_id,
-    )
-    .join(
-        Agreement,
-        and_(
-            Agreement.bucket == AgreementVersion.bucket,
-            Agreement.id == AgreementVersion.agreement_id,
-        ),
-    )
-    .where(
-        AgreementVersion.bucket == bindparam("b_bucket"),
-        AgreementVersion.agreement_id == bindparam("b_agreement"),
-        AgreementVersion.version == bindparam("b_version"),
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGrant:
-    """The grant of a token, as it was when the token was looked for."""
-
-    bucket: int
-    id: UUID
-    vault_id: UUID
-    organisation_id: UUID
-    client_id: UUID
-    agreement_id: UUID
-    agreement_version: int
-    state: str
-    expires_at: datetime
-    key_generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row of `tokens` that a secret matched, with its grant."""
-
-    secret: TokenSecret
-    row: Row[*tuple[Any, ...]]
-    grant: TokenGrant | None  # None: client credentials
-
-    def check_client(self, client: ConfidentialClient) -> bool:
-        """Tell whether the token is this client's."""
-        return str(self.row.client_id) == client.client_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +63,7 @@ class TokenService:
     ids: IdFactory
     clock: Clock
     log: EventLog
+    finder: TokenFinder
 
     def new_code(self, bucket: int) -> TokenSecret:
         """Make the secret of an authorization code for a vault's bucket."""
@@ -164,39 +96,9 @@ class TokenService:
             merges=payload.get("grant_management_action") == MERGE,
         )
 
-    def find(self, text: str, *kinds: TokenKind) -> Found | None:
-        """Return a token that is alive; the wrap is not touched (TAK-32)."""
-        secret = parse(text, *kinds)
-        if secret is None:
-            return None
-        place = {"b_bucket": self.ids.bucket_of(secret.selector), "b_selector": secret.selector}
-        with self.store.rows() as connection:
-            row = connection.execute(_FOUND, place).one_or_none()
-        if row is None or row.kind != secret.kind or not secret.matches(row.verifier):
-            return None
-        if row.expires_at <= self.clock.now():
-            return None
-        if row.grant_id is None:
-            return Found(secret, row, None)
-        if row.key_generation != row.of_organisation:
-            return None  # frozen: what was issued before is good for nothing any more
-        grant = TokenGrant(
-            bucket=row.bucket,
-            id=row.grant_id,
-            vault_id=row.vault_id,
-            organisation_id=row.organisation_id,
-            client_id=row.grant_client_id,
-            agreement_id=row.agreement_id,
-            agreement_version=row.agreement_version,
-            state=row.grant_state,
-            expires_at=row.grant_expires_at,
-            key_generation=row.key_generation,
-        )
-        return Found(secret, row, grant)
-
     def redeem(self, text: str, client: ConfidentialClient) -> CodeRecord | None:
         """Return an unspent code of this client; one that was spent ends its tokens (BCP-B16)."""
-        found = self.find(text, "ac")
+        found = self.finder.find(text, "ac")
         if found is None or found.grant is None or not found.check_client(client):
             return None
         if found.row.consumed_at is not None:
@@ -210,13 +112,13 @@ class TokenService:
             code_challenge=found.row.code_challenge or "",
             issued_at=int(found.row.created_at.timestamp()),
             dpop_jkt=found.row.jkt,
-            authorization_details=[self.granted_details(found.grant)],
+            authorization_details=self.finder.granted_with(found),
             handle=found,
         )
 
     def refreshable(self, text: str) -> RefreshRecord | None:
         """Return a refresh token whose grant lives."""
-        found = self.find(text, "rt")
+        found = self.finder.find(text, "rt")
         if found is None or found.grant is None or found.grant.state not in _USABLE:
             return None
         return RefreshRecord(
@@ -224,7 +126,7 @@ class TokenService:
             user=found.grant.vault_id,
             scope="",
             expires_at=int(found.row.expires_at.timestamp()),
-            authorization_details=[self.granted_details(found.grant)],
+            authorization_details=self.finder.granted_with(found),
             handle=found,
         )
 
@@ -233,6 +135,7 @@ class TokenService:
 
         Raises:
             InvalidGrantError: the code was spent, or the grant ended, at the same moment.
+            OAuth2Error: what the request was signed with was used before.
         """
         if request.credential is None:
             return self._issue_organisation_token(request)
@@ -293,7 +196,7 @@ class TokenService:
 
     def introspect(self, text: str) -> IntrospectedToken | None:
         """Return what there is to say of a live token, never its key."""
-        found = self.find(text, "at", "rt")
+        found = self.finder.find(text, "at", "rt")
         if found is None or (found.grant and found.grant.state not in _USABLE):
             return None
         row, grant = found.row, found.grant
@@ -306,40 +209,8 @@ class TokenService:
             sub=None
             if grant is None
             else pairwise_subject(self.keys.pairwise, grant.organisation_id, grant.vault_id),
-            authorization_details=[self.granted_details(grant)] if grant else (),
+            authorization_details=self.finder.granted_with(found),
         )
-
-    def granted_details(self, grant: Grant | TokenGrant) -> dict[str, Any]:
-        """Return the RAR object as granted (RFC 9396 section 7)."""
-        place = {
-            "b_bucket": grant.bucket,
-            "b_agreement": grant.agreement_id,
-            "b_version": grant.agreement_version,
-        }
-        with self.store.rows() as connection:
-            agreed = connection.execute(_AGREED, place).one_or_none()
-        if agreed is None:
-            raise InvalidGrantError
-        document = _read_agreement(agreed.document)
-        return {
-            "type": DETAILS_TYPE,
-            "template": str(agreed.template_id),
-            "template_sha256": document["template_sha256"],
-            "actions": document["actions"],
-            "attributes": document["attributes"],
-            "duration": document["duration"],
-            "fetches_per_day": document["fetches_per_day"],
-            "coarsenings": document["coarsenings"],
-            "instances": document.get("instances", {}),
-            "data_from": document["data_from"],
-            "locations": [f"{self.settings.server.issuer}/v1"],
-            "agreement": document["id"],
-            "agreement_version": document["version"],
-            "agreement_sha256": agreed.sha256,
-            "connection": str(agreed.connection_id),
-            "expires_at": document["expires_at"],
-            "withheld": withheld_by_agreement(document["denied"], document["coarsenings"]),
-        }
 
     def _issue_for_grant(
         self, request: TokenRequest, found: Found, grant: TokenGrant
@@ -365,6 +236,7 @@ class TokenService:
         private = seal_private({"vault": str(grant.vault_id)}, grant_key=opened.audit_key)
 
         def job(rows: Connection) -> None:
+            _use_up(rows, request)
             seq = grants.next_live_seq(rows, grant.bucket, grant.id, now=now)
             if seq is None:
                 raise InvalidGrantError
@@ -422,6 +294,7 @@ class TokenService:
         expires_at = now + timedelta(seconds=request.expires_in)
 
         def job(session: Session) -> None:
+            _use_up(session, request)
             # Its row is held, so that a freeze finds every token that was issued before it.
             if organisations.hold(session, client.organisation_id).is_frozen:
                 raise UnauthorizedClientError(description=FROZEN)
@@ -561,12 +434,12 @@ class TokenService:
         connection_of(sender).execute(_INSERT, row)
 
 
+def _use_up(sender: Sender, request: TokenRequest) -> None:
+    replayed = stores.use_up(sender, request.one_time_values)
+    if replayed is not None:
+        raise replayed.used_before()
+
+
 def _refuse_known_key(sender: Sender, jkt: str) -> None:
     if refused_keys.refused(sender, [jkt]):
         raise InvalidGrantError("the proof key is refused: it was in use at a freeze")
-
-
-@lru_cache(maxsize=4096)
-def _read_agreement(document: bytes) -> Any:  # noqa: ANN401 - of the form of an agreement
-    """Parse an agreement; cached by its whole text, so a hit is what a fresh parse would give."""
-    return canonical.parse(document)

@@ -106,8 +106,8 @@ def _client_token(scope: str, owing: str | None = None) -> ClientRecord:
     """Return the client of a token with a scope; with `owing`, whatever its standing."""
     secret, proof = _token_and_proof()
     services = wiring()
-    tokens = authorization().service.tokens
-    found = tokens.find(secret.text(), "at")
+    finder = authorization().service.tokens.finder
+    found = finder.find(secret.text(), "at")
     if found is None:
         raise InvalidTokenError("the token is unknown, expired or revoked")
     _require_key(found.row.jkt, proof)

@@ -26,7 +26,7 @@ _PATH = "/oauth/grants/<string:grant_id>"
 def query(grant_id: str) -> Response:
     """Tell what a grant covers now; no token of it, nothing about its person (GM-M8)."""
     found = _found(grant_management_token(QUERY_SCOPE), grant_id)
-    details = authorization().service.tokens.granted_details(found.grant)
+    details = authorization().service.tokens.finder.granted_details(found.grant)
     status = GrantStatus(
         authorization_details=[details],
         created_at=int(found.grant.created_at.timestamp()),

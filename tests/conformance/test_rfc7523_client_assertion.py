@@ -14,6 +14,7 @@ from tests.support.oauth_client import (
 )
 from tests.support.oauth_ext_server import ISSUER, World
 
+TOKEN = f"{ISSUER}/token"
 SCOPE = "organisation"
 
 
@@ -161,6 +162,57 @@ def test_an_assertion_used_at_one_endpoint_is_used_at_all_thr_9(world):
     answer = world.client.post("introspection", {"token": "x"}, assertion=assertion, proof=OMIT)
 
     assert is_refused(answer)
+
+
+def test_a_token_request_that_is_refused_uses_up_assertion_and_proof_thr_9_dpop_d11(world):
+    """Nothing was issued, and still what went by on the wire is good for nothing."""
+    client = world.client
+    signed = {"assertion": client.assertion(), "proof": client.proof("POST", TOKEN)}
+    assert client.refresh("rt.unknown", **signed).json()["error"] == "invalid_grant"
+
+    assert is_refused(client.refresh(world.tokens()["refresh_token"], **signed))
+    fresh = {**signed, "assertion": client.assertion()}
+    answer = client.refresh(world.tokens()["refresh_token"], **fresh)
+    assert answer.json()["error"] == "invalid_dpop_proof"
+
+
+def test_a_refused_proof_uses_up_the_assertion_thr_9(world):
+    assertion = world.client.assertion()
+    stale = world.client.proof("POST", TOKEN, claims={"iat": 0})
+    answer = world.client.client_credentials(SCOPE, assertion=assertion, proof=stale)
+    assert answer.json()["error"] == "invalid_dpop_proof"
+
+    assert is_refused(world.client.client_credentials(SCOPE, assertion=assertion))
+
+
+def test_a_fault_of_ours_uses_up_assertion_and_proof_as_well_thr_9(world):
+    signed = {"assertion": world.client.assertion(), "proof": world.client.proof("POST", TOKEN)}
+    issue = world.server.issue_tokens
+
+    def fail(_request):
+        raise RuntimeError
+
+    world.server.issue_tokens = fail
+    assert world.client.client_credentials(SCOPE, **signed).status_code == 500
+    world.server.issue_tokens = issue
+
+    assert is_refused(world.client.client_credentials(SCOPE, **signed))
+    del signed["assertion"]
+    answer = world.client.client_credentials(SCOPE, **signed)
+    assert answer.json()["error"] == "invalid_dpop_proof"
+
+
+def test_a_replayed_code_request_ends_no_tokens_thr_9_bcp_b16(world):
+    """Whoever saw the request go by can send it again; only its client may say that a code leaked.
+
+    The code is looked at after the assertion, since one that comes again ends what it led to.
+    """
+    code, verifier = world.code()
+    signed = {"assertion": world.client.assertion(), "proof": world.client.proof("POST", TOKEN)}
+    refresh = world.client.redeem(code, verifier, **signed).json()["refresh_token"]
+
+    assert is_refused(world.client.redeem(code, verifier, **signed))
+    assert world.client.refresh(refresh).status_code == 200
 
 
 def test_two_clients_may_use_the_same_jti(world):

@@ -13,16 +13,17 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from authlib.oauth2.rfc6749 import InvalidClientError
 from sqlalchemy import select
 
-from api.oauth import registration, stores
-from api.oauth.ext.replay import CLIENT_ASSERTION, one_time_hash
+from api.oauth import refused_keys, registration, stores
+from api.oauth.ext.replay import CLIENT_ASSERTION, OneTimeValue, one_time_hash
 from api.oauth.models import Token
 from api.oauth.stores import PushedRequestTable, ReplayTable
 from consent.errors import NoticeChangedError
 from pds.errors import ConflictError
 from pds.ids import random_uuid
-from tests.support.oauth_client import new_key, pkce_pair, public_jwks
+from tests.support.oauth_client import jkt, new_key, pkce_pair, public_jwks
 
 EMAIL = "contact.email"
 THREADS = 32
@@ -162,20 +163,35 @@ def test_a_proof_is_accepted_once_at_the_resource_dpop_d11(world, shop, connecte
     assert statuses(answers) == [200] + [401] * (THREADS - 1)
 
 
+def test_what_a_refused_token_was_asked_with_is_used_up_thr_9_dpop_d11(world, shop):
+    """The token's transaction took it, and was rolled back: it is taken in one of its own."""
+    client, stolen = shop.client, new_key()
+    world.services.uow.write(
+        lambda session: refused_keys.refuse(session, [jkt(stolen)], now=world.services.clock.now())
+    )
+    signed = {
+        "assertion": client.assertion(),
+        "proof": client.proof("POST", client.endpoints["token"], key=stolen),
+    }
+    assert client.post("token", AFFAIRS, **signed).json()["error"] == "invalid_grant"
+
+    assert client.post("token", AFFAIRS, **signed).json()["error"] == "invalid_client"
+    again = client.post("token", AFFAIRS, proof=signed["proof"])
+    assert again.json()["error"] == "invalid_dpop_proof"
+    assert client.post("token", AFFAIRS).status_code == 200
+
+
 def test_of_two_processes_one_takes_a_one_time_value_dpop_d23_p_45(store):
     """Nothing in the memory of one process decides."""
     until = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-    value = one_time_hash("jti")
+    hashed = one_time_hash("jti")
+    value = OneTimeValue(CLIENT_ASSERTION, "client", hashed, until, InvalidClientError)
     with closing(store.another_process()) as other:
         tables = [ReplayTable(store.uow), ReplayTable(other)] * (THREADS // 2)
-        taken = all_at_once(
-            *[
-                lambda table=table: table.insert(CLIENT_ASSERTION, "client", value, until)
-                for table in tables
-            ]
-        )
+        taken = all_at_once(*[lambda table=table: table.use_up([value]) for table in tables])
 
-    assert taken.count(True) == 1
+    assert taken.count(None) == 1
+    assert taken.count(value) == THREADS - 1
 
 
 def test_the_last_use_of_a_registration_token_is_one_registration(world, shop):

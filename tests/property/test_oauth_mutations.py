@@ -208,7 +208,7 @@ def test_no_mutated_assertion_authenticates():
         name: ConfidentialClient(name, public_jwks(*keys.values()))
         for name, keys in ((CLIENT, OWN), ("client-2", FOREIGN))
     }
-    method = PrivateKeyJWT(ISSUER, memory, memory.now)
+    method = PrivateKeyJWT(ISSUER, memory.now)
 
     def authenticate(text):
         form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": text}

@@ -106,7 +106,7 @@ class Memory:
         return self.grants.get(grant_id) == client.client_id
 
     def insert(self, kind, subject, jti_hash, expires_at):
-        """Be the `ReplayStore`."""
+        """Record a one-time value; False if it was there already."""
         assert expires_at > self.time
         assert len(kind) <= 8
         assert len(jti_hash) == 32
@@ -115,6 +115,13 @@ class Memory:
             return False
         self.seen.add(row)
         return True
+
+    def use_up(self, values):
+        """Be the `ReplayStore`."""
+        for value in values:
+            if not self.insert(value.kind, value.subject, value.jti_hash, value.expires_at):
+                return value
+        return None
 
     def save(self, client_id, payload, dpop_jkt, expires_in):
         """Be the `PushedRequestStore`."""
@@ -151,6 +158,11 @@ class _Application:
     def issue_tokens(self, token_request):
         """Mint and store."""
         memory, credential = self.memory, token_request.credential
+        before = set(memory.seen)
+        replayed = memory.use_up(token_request.one_time_values)
+        if replayed is not None:
+            memory.seen = before  # as a transaction that is rolled back
+            raise replayed.used_before()
         access = "at." + secrets.token_urlsafe(32)
         parent = credential.handle if credential else None
         stored = Stored(

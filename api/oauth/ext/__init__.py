@@ -8,9 +8,10 @@ An application wires it so:
     server = FAPIAuthorizationServer(
         ServerConfig(issuer="https://vault.example", scopes=("organisation",)),
         query_client=find_client,     # any ASCII text -> ConfidentialClient | None
-        issue_tokens=issue,           # TokenRequest -> dict; mints and stores, in one transaction
+        issue_tokens=issue,           # TokenRequest -> dict; in one transaction uses up the
+                                      # request's one-time values, mints and stores
         pushed_requests=store,        # PushedRequestStore: save and load; spending is yours
-        replays=replay_store,         # ReplayStore.insert(...) -> bool, the first insert wins
+        replays=replay_store,         # ReplayStore.use_up(...), the first insert wins
         now=unix_seconds,
     )
     details = RichAuthorizationRequests({"data-sharing-agreement": validate})

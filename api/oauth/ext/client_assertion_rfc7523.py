@@ -21,7 +21,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Request, Unauthoriz
 from api.oauth.ext import compact_jws
 from api.oauth.ext.clients import ConfidentialClient, JWKSet, suits
 from api.oauth.ext.compact_jws import ALGORITHMS, CompactJWS, JWSError
-from api.oauth.ext.replay import CLIENT_ASSERTION, ReplayStore, one_time_hash
+from api.oauth.ext.replay import CLIENT_ASSERTION, OneTimeValue, one_time_hash
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_BYTES_MAX: Final = 8192
@@ -41,7 +41,6 @@ class PrivateKeyJWT:
     """An Authlib client authentication method; register it as `private_key_jwt`."""
 
     issuer: str
-    replays: ReplayStore
     now: Callable[[], int]
 
     def __call__(
@@ -49,6 +48,7 @@ class PrivateKeyJWT:
     ) -> ConfidentialClient | None:
         """Return the client that signed, None without an assertion, or raise `InvalidClientError`.
 
+        The assertion joins the request's one-time values; whoever asked uses them up.
         Until the signature holds every refusal is the same: who is registered here is not told to
         strangers (THR-11).
         """
@@ -59,14 +59,15 @@ class PrivateKeyJWT:
         client, claims = _authentic_claims(query_client, assertion)
         if form.get("client_id", client.client_id) != client.client_id:
             raise InvalidClientError(description="client_id is not the assertion's subject")
-        self._check_claims(claims, client.client_id)
+        value = self._check_claims(claims, client.client_id)
+        request.one_time_values = (*request.one_time_values, value)
         if client.barred:
             # Only now: strangers are not told.
             raise UnauthorizedClientError(description=client.barred)
         request.client = client
         return client
 
-    def _check_claims(self, claims: dict[str, Any], client_id: str) -> None:
+    def _check_claims(self, claims: dict[str, Any], client_id: str) -> OneTimeValue:
         now = self.now()
         if claims.get("iss") != client_id:
             raise InvalidClientError(description="iss is not the client")
@@ -82,13 +83,16 @@ class PrivateKeyJWT:
             instant = _instant(claims, name)
             if instant is not None and instant > now + AHEAD_SECONDS_MAX:
                 raise InvalidClientError(description=f"{name} is in the future")
-        self._spend(claims.get("jti"), client_id, int(expires_at) + 1)
-
-    def _spend(self, jti: object, client_id: str, expires_at: int) -> None:
+        jti = claims.get("jti")
         if not isinstance(jti, str) or not jti.isascii() or not 1 <= len(jti) <= JTI_CHARS_MAX:
             raise InvalidClientError(description="jti is missing, too long or not ASCII")
-        if not self.replays.insert(CLIENT_ASSERTION, client_id, one_time_hash(jti), expires_at):
-            raise InvalidClientError(description="the assertion was used before")
+        return OneTimeValue(
+            CLIENT_ASSERTION, client_id, one_time_hash(jti), int(expires_at) + 1, _used_before
+        )
+
+
+def _used_before() -> InvalidClientError:
+    return InvalidClientError(description="the assertion was used before")
 
 
 def _authentic_claims(

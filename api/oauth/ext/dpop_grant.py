@@ -19,7 +19,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, OAuth
 
 from api.oauth.ext.dpop_rfc9449 import DPoPProof, InvalidDPoPProofError, ProofVerifier
 from api.oauth.ext.grants import TokenResponse, refuse_mismatched_key
-from api.oauth.ext.replay import DPOP_PROOF, ReplayStore
+from api.oauth.ext.replay import DPOP_PROOF, OneTimeValue, ReplayStore, use_up
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -39,15 +39,17 @@ class DPoPBinding:
         grant.register_hook("after_create_token_response", self.set_token_type)
 
     def proof_of(self, request: OAuth2Request) -> DPoPProof | None:
-        """Return the request's proof, used now for the first time, or None without one."""
+        """Return the request's proof, or None without one; it joins the one-time values."""
         if not request.dpop_headers:
             return None
         now = self.now()
         proof = self.verifier.verify(
             request.dpop_headers, method=request.method, url=request.uri, now=now
         )
-        if not self.replays.insert(DPOP_PROOF, proof.jkt, proof.replay_key(), proof.expires_at):
-            raise InvalidDPoPProofError("DPoP proof: used before")
+        value = OneTimeValue(
+            DPOP_PROOF, proof.jkt, proof.replay_key(), proof.expires_at, _used_before
+        )
+        request.one_time_values = (*request.one_time_values, value)
         return proof
 
     def pushed_key(self, request: OAuth2Request) -> str | None:
@@ -61,6 +63,7 @@ class DPoPBinding:
         proof = self.proof_of(request)
         if proof is None:
             return parameter
+        use_up(self.replays, request)
         if parameter not in (None, proof.jkt):
             raise InvalidRequestError("dpop_jkt is not the thumbprint of the proof key")
         return proof.jkt
@@ -82,3 +85,7 @@ class DPoPBinding:
     def set_token_type(self, _grant: object, response: TokenResponse) -> None:
         """Name the token type (section 5, DPoP-D13); Authlib hard-wires `Bearer` (AL-2)."""
         response[1]["token_type"] = "DPoP"  # noqa: S105 - the type's name
+
+
+def _used_before() -> InvalidDPoPProofError:
+    return InvalidDPoPProofError("DPoP proof: used before")

@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.oauth.ext.dpop_rfc9449 import target_url
 from api.oauth.ext.parameters import check_form, single_values
+from api.oauth.ext.replay import OneTimeValue
 
 
 class FormTooLargeError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
@@ -36,6 +37,7 @@ class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         grant_management: what is to be done with grants, if the request says so.
         request_uri: the pushed request that stands in for this one, if one does.
         is_push: whether this is a request to the pushed authorization endpoint.
+        one_time_values: of what it was signed with, checked and not used up yet (`replay`).
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class FAPIRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.grant_management: Any = None
         self.request_uri: str | None = None
         self.is_push = False
+        self.one_time_values: tuple[OneTimeValue, ...] = ()
 
     @property
     def form(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from authlib.oauth2.rfc6749 import grants as rfc6749
 from authlib.oauth2.rfc6749.hooks import hooked
 
 from api.oauth.ext.clients import AUTH_METHOD, ConfidentialClient
+from api.oauth.ext.replay import OneTimeValue
 
 CODE_SECONDS_MAX: Final = 60  # FAPI-G11
 
@@ -110,6 +111,9 @@ class TokenRequest:
         authorization_details: what the access token covers, already narrowed.
         include_refresh_token: whether to issue one; never on a refresh (DEC-1).
         credential: the redeemed code or the refresh token; None for client credentials.
+        one_time_values: what the request was signed with, unless it is used up already. To be
+            recorded in the transaction that stores the token, which ends with the error of a value
+            that was used before (`replay`).
     """
 
     grant_type: str
@@ -121,6 +125,7 @@ class TokenRequest:
     authorization_details: Details
     include_refresh_token: bool
     credential: CodeRecord | RefreshRecord | None
+    one_time_values: Sequence[OneTimeValue] = ()
 
 
 class ClientAuthenticationMixin:
@@ -134,7 +139,7 @@ class ClientAuthenticationMixin:
     @hooked  # type: ignore[untyped-decorator]  # Authlib ships no types
     def authenticate_token_endpoint_client(self) -> ConfidentialClient:
         """Authenticate; extensions hang on `after_authenticate_token_endpoint_client`."""
-        client: ConfidentialClient = super().authenticate_token_endpoint_client()  # type: ignore[misc]  # the grant class beside the mixin has it
+        client: ConfidentialClient = self.server.identify_client(self.request)
         self.request.client = client
         return client
 
@@ -152,8 +157,10 @@ class ClientAuthenticationMixin:
             authorization_details=self.request.authorization_details,
             include_refresh_token=is_code and client.check_grant_type("refresh_token"),
             credential=credential,
+            one_time_values=self.request.one_time_values,
         )
         body = dict(self.server.issue_tokens(token_request))
+        self.request.one_time_values = ()
         body.setdefault("expires_in", token_request.expires_in)
         if scope:
             body.setdefault("scope", scope)
@@ -202,7 +209,12 @@ class AuthorizationCodeGrant(ClientAuthenticationMixin, rfc6749.AuthorizationCod
         return uri
 
     def query_authorization_code(self, code: str, client: ConfidentialClient) -> CodeRecord | None:
-        """Redeem a code of this client that is at most 60 s old (AL-3, OIDF-21, OIDF-23)."""
+        """Redeem a code of this client that is at most 60 s old (AL-3, OIDF-21, OIDF-23).
+
+        What the request was signed with is used up before: a code that comes again ends tokens
+        (BCP-B16), and whoever only saw the request go by must not end them.
+        """
+        self.server.use_up(self.request)
         record = self.redeem_code(code, client)
         if record is None or record.client_id != client.client_id:
             return None
@@ -223,7 +235,10 @@ class RefreshTokenGrant(ClientAuthenticationMixin, rfc6749.RefreshTokenGrant):  
     """
 
     def find_refresh_token(self, token: str, client: ConfidentialClient) -> RefreshRecord | None:
-        """Return the live refresh token, or None if it is unknown, ended or malformed."""
+        """Return the live refresh token, or None if it is unknown, ended or malformed.
+
+        It changes nothing: the request may yet turn out to be a replay.
+        """
         raise NotImplementedError
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshRecord | None:

@@ -36,7 +36,7 @@ from api.oauth.ext.par_rfc9126 import (
 )
 from api.oauth.ext.pkce_rfc7636 import S256CodeChallenge
 from api.oauth.ext.redirects import SEE_OTHER
-from api.oauth.ext.replay import ReplayStore
+from api.oauth.ext.replay import ReplayStore, use_up
 
 ACCESS_TOKEN_SECONDS: Final = (300, 600)
 REQUEST_URI_SECONDS_BELOW: Final = 600  # FAPI-A12: 600 itself fails
@@ -99,9 +99,10 @@ class FAPIAuthorizationServer(AuthorizationServer):  # type: ignore[misc]  # Aut
         self.config = config
         self.issue_tokens = issue_tokens
         self.now = now
+        self.replays = replays
         self.scopes_supported = list(config.scopes)
         self.dpop = DPoPBinding(verifier or ProofVerifier(), replays, now)
-        self.register_client_auth_method(AUTH_METHOD, PrivateKeyJWT(config.issuer, replays, now))
+        self.register_client_auth_method(AUTH_METHOD, PrivateKeyJWT(config.issuer, now))
         self.register_extension(PushedAuthorizationExtension(pushed_requests))
         self.register_endpoint(
             PushedAuthorizationEndpoint(
@@ -130,19 +131,19 @@ class FAPIAuthorizationServer(AuthorizationServer):  # type: ignore[misc]  # Aut
     def authenticate_client(
         self, request: OAuth2Request, _methods: object, endpoint: str = "token"
     ) -> ConfidentialClient:
-        """Authenticate by `private_key_jwt`, whatever an endpoint class lists (FAPI-G6).
-
-        RFC 6749 section 5.2 wants 401 for a client that tried the `Authorization` header.
-        """
-        try:
-            client: ConfidentialClient = super().authenticate_client(
-                request, [AUTH_METHOD], endpoint
-            )
-        except InvalidClientError as error:
-            if request.headers.get("Authorization"):
-                raise InvalidClientError(status_code=401) from error
-            raise
+        """Authenticate by `private_key_jwt`, whatever an endpoint class lists (FAPI-G6)."""
+        client: ConfidentialClient = super().authenticate_client(request, [AUTH_METHOD], endpoint)
+        self.use_up(request)
         return client
+
+    def identify_client(self, request: OAuth2Request) -> ConfidentialClient:
+        """As `authenticate_client`, for whoever uses the assertion up in its own transaction."""
+        client: ConfidentialClient = super().authenticate_client(request, [AUTH_METHOD])
+        return client
+
+    def use_up(self, request: OAuth2Request) -> None:
+        """Use up what a request was signed with, or raise the error of what was used before."""
+        use_up(self.replays, request)
 
     def create_oauth2_request(self, request: OAuth2Request | None) -> OAuth2Request:
         """Return the request given, or the current Flask request; raise for an ambiguous one."""
@@ -168,7 +169,12 @@ class FAPIAuthorizationServer(AuthorizationServer):  # type: ignore[misc]  # Aut
             request = self.create_oauth2_request(request)
         except OAuth2Error as error:
             return self.handle_error_response(None, error)
-        response: Response = super().create_token_response(request)
+        try:
+            response: Response = super().create_token_response(request)
+        except Exception:
+            # A fault of ours: what the request was signed with has been seen all the same.
+            self.replays.use_up(request.one_time_values)
+            raise
         return response
 
     def create_endpoint_response(self, name: str, request: OAuth2Request | None = None) -> Response:
@@ -181,7 +187,19 @@ class FAPIAuthorizationServer(AuthorizationServer):  # type: ignore[misc]  # Aut
         return response
 
     def handle_error_response(self, request: OAuth2Request | None, error: OAuth2Error) -> Response:
-        """Answer an error: JSON, or a redirect if the error names a redirect URI."""
+        """Answer an error: JSON, or a redirect if the error names a redirect URI.
+
+        What the refused request was signed with is used up; a replay is answered as one, whatever
+        else is wrong. RFC 6749 section 5.2 wants 401 for a client that tried the `Authorization`
+        header.
+        """
+        if request is not None:
+            try:
+                self.use_up(request)
+            except OAuth2Error as replayed:
+                error = replayed
+            if isinstance(error, InvalidClientError) and request.headers.get("Authorization"):
+                error = InvalidClientError(status_code=401)
         response: Response = super().handle_error_response(request, error)
         return response
 
