@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -24,6 +24,9 @@ _INSERT = {
     "sqlite": sqlite_insert(RefusedKey).on_conflict_do_nothing(),
     "postgresql": postgresql_insert(RefusedKey).on_conflict_do_nothing(),
 }
+_IS_REFUSED = select(RefusedKey.thumbprint).where(
+    RefusedKey.thumbprint == bindparam("b_thumbprint")
+)
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
@@ -39,10 +42,16 @@ def refuse(session: Session, thumbprints: Iterable[str], *, now: datetime) -> No
         session.execute(_INSERT[session.get_bind().dialect.name], rows)
 
 
-def refused(sender: Sender, thumbprints: Iterable[str]) -> set[str]:
+def is_refused(sender: Sender, jkt: str) -> bool:
+    """Tell whether a key is refused, by its thumbprint; for the hot path."""
+    found = sender.execute(_IS_REFUSED, {"b_thumbprint": jkt}).one_or_none()
+    return found is not None
+
+
+def refused(session: Session, thumbprints: Iterable[str]) -> set[str]:
     """Return which of these are refused."""
     query = select(RefusedKey.thumbprint).where(RefusedKey.thumbprint.in_(set(thumbprints)))
-    return set(sender.scalars(query))
+    return set(session.scalars(query))
 
 
 def accepted(session: Session, keys: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

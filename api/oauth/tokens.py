@@ -441,5 +441,5 @@ def _use_up(sender: Sender, request: TokenRequest) -> None:
 
 
 def _refuse_known_key(sender: Sender, jkt: str) -> None:
-    if refused_keys.refused(sender, [jkt]):
+    if refused_keys.is_refused(sender, jkt):
         raise InvalidGrantError("the proof key is refused: it was in use at a freeze")
