@@ -35,13 +35,12 @@ from consent.formats import jws
 from consent.formats.bundle import Bundle, Hints
 from consent.formats.canonical import JSONValue, canonical_bytes
 from consent.formats.encoding import b64u
+from consent.formats.pack import BUNDLE, FORMAT, MANIFEST, NOTICES, RECEIPTS, RECORDS, TYPE
 from consent.log import evidence
 from consent.models import AgreementVersion, Grant, Notice
 from pds.clock import rfc3339
 from pds.errors import LimitExceededError
 
-FORMAT = "pds-pack/1"
-TYPE = "pds-pack+jws"
 ENTRIES_MOST = 50_000  # of one pack's bundle, which stands in memory while it is made
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
@@ -121,7 +120,7 @@ def write(
             "files": list(listed),
         }
         signed = jws.sign(manifest, signing.key, kid=signing.kid, typ=TYPE)
-        _put(pack, "manifest.json", [canonical_bytes(signed)])
+        _put(pack, MANIFEST, [canonical_bytes(signed)])
     length = target.tell()
     target.seek(0)
     digest = hashlib.file_digest(target, "sha256").hexdigest()  # type: ignore[arg-type]  # any file
@@ -175,15 +174,15 @@ def _files(
     words = files("consent.auditing")
     yield "README.en.txt", [words.joinpath("pack.en.txt").read_bytes()]
     yield "README.az.txt", [words.joinpath("pack.az.txt").read_bytes()]
-    yield "bundle.json", [bundle.to_bytes()]
-    yield "records.jsonl", (_json_line(each) for each in _records(session, scope, query))
+    yield BUNDLE, [bundle.to_bytes()]
+    yield RECORDS, (_json_line(each) for each in _records(session, scope, query))
     rows = (_row(each) for each in _records(session, scope, query))
     yield "records.csv", spreadsheets.lines(_COLUMNS, rows, bom=bom)
     for sha256, document in _notices(session, scope, chosen):
-        yield f"notices/{sha256}.json", [document]
+        yield f"{NOTICES}{sha256}.json", [document]
     for receipt in bundle.receipts:
         name = str(receipt["dct:identifier"]).rpartition(":")[2]
-        yield f"receipts/{name}.json", [canonical_bytes(receipt)]
+        yield f"{RECEIPTS}{name}.json", [canonical_bytes(receipt)]
     yield "keys/vkeys", ["\n".join([*hints.vkeys, ""]).encode()]
     yield "keys/receipt-keys.json", [canonical_bytes(_jwk_set(hints))]
 

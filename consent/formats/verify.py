@@ -38,8 +38,33 @@ def verify_bundle(
         progress: called with (entries done, entries in all) now and then.
     """
     findings = Findings()
-    bundle = _checked(data, trust, findings, now, progress)
-    return findings.report(trusted=_has_own_keys(bundle, trust))
+    bundle = check_bundle(data, trust, findings, now=now, progress=progress)
+    return findings.report(trusted=has_own_keys(bundle, trust))
+
+
+def check_bundle(
+    data: bytes,
+    trust: Trust,
+    findings: Findings,
+    *,
+    now: str | None = None,
+    progress: Progress | None = None,
+) -> Bundle | None:
+    """Verify a bundle into `findings`, for reports that hold more than it; None: it is none."""
+    bundle = None
+    with findings.check("form") as say, findings.attempt("bundle", "malformed"):
+        bundle = Bundle.from_bytes(data)
+        say(f"{len(bundle.entries)} entries, {len(bundle.receipts)} receipts")
+    if bundle is not None:
+        BundleChecks(bundle, trust, findings, now).run(progress or _no_progress)
+    return bundle
+
+
+def has_own_keys(bundle: Bundle | None, trust: Trust) -> bool:
+    """Tell whether every key that a bundle was verified with came from the caller."""
+    if bundle is None:
+        return False
+    return bool(trust.log_keys) and (bool(trust.receipt_keys) or not bundle.receipts)
 
 
 def verify_vault(
@@ -67,7 +92,7 @@ def verify_vault(
         row_progress: called with the number of rows compared now and then.
     """
     findings = Findings()
-    bundle = _checked(data, trust, findings, now, progress)
+    bundle = check_bundle(data, trust, findings, now=now, progress=progress)
     if bundle is not None:
         later = list(waiting or ())
         events = sorted(_opened(bundle, stream), key=lambda event: event.pub.seq)
@@ -85,7 +110,7 @@ def verify_vault(
                 progress=row_progress or _no_row_progress,
             )
             say(f"{done} as the log tells, {len(later)} events of it not signed yet")
-    return findings.report(trusted=_has_own_keys(bundle, trust))
+    return findings.report(trusted=has_own_keys(bundle, trust))
 
 
 def verify_receipt(receipt: object, sidecar: str | None, trust: Trust) -> Report:
@@ -160,24 +185,6 @@ def _logged_event(proof: Proof, trust: Trust) -> tuple[str, PublicPart]:
         root=checkpoint.root,
     )
     return checkpoint.origin, event.pub
-
-
-def _checked(
-    data: bytes, trust: Trust, findings: Findings, now: str | None, progress: Progress | None
-) -> Bundle | None:
-    bundle = None
-    with findings.check("form") as say, findings.attempt("bundle", "malformed"):
-        bundle = Bundle.from_bytes(data)
-        say(f"{len(bundle.entries)} entries, {len(bundle.receipts)} receipts")
-    if bundle is not None:
-        BundleChecks(bundle, trust, findings, now).run(progress or _no_progress)
-    return bundle
-
-
-def _has_own_keys(bundle: Bundle | None, trust: Trust) -> bool:
-    if bundle is None:
-        return False
-    return bool(trust.log_keys) and (bool(trust.receipt_keys) or not bundle.receipts)
 
 
 def _opened(bundle: Bundle, stream: str) -> Iterator[OpenedEvent]:

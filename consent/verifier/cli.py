@@ -25,6 +25,7 @@ from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle, verify_receipt
 from consent.verifier.kept import Kept
 from consent.verifier.log_tree import verify_log
+from consent.verifier.packs import is_pack, verify_pack
 from consent.verifier.showing import in_words, progress_bar
 from consent.verifier.sources import Address, Copying, Folder, Source, UnreadableError
 from consent.verifier.trusted import read_text, read_trust
@@ -69,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "target",
-        help="a consent receipt or a pds-bundle/1, as JSON; a folder that a log was copied to; "
-        "or the address of a log, such as https://vault.example/log",
+        help="a consent receipt or a pds-bundle/1, as JSON; an evidence pack (.zip); a folder that "
+        "a log was copied to; or the address of a log, such as https://vault.example/log",
     )
     parser.add_argument(
         "--vkey",
@@ -137,6 +138,9 @@ def _verify(arguments: argparse.Namespace, trust: Trust) -> Report:
     source = _log_source(arguments)
     if source is not None:
         return _verify_log(source, trust, arguments)
+    if is_pack(Path(arguments.target)):
+        progress = progress_bar()
+        return verify_pack(Path(arguments.target), trust, now=arguments.at, progress=progress)
     data = Path(arguments.target).read_bytes()
     receipt = _as_receipt(data)
     if receipt is None:

@@ -15,9 +15,11 @@ from sqlalchemy import update
 from consent.auditing import packs
 from consent.auditing.models import Custody
 from consent.formats import jws
+from consent.formats.pack import TYPE
 from consent.formats.report import Verdict
 from consent.formats.trust import Trust
 from consent.formats.verify import verify_bundle
+from consent.verifier import cli as verifier
 from pds.clock import rfc3339
 from tests.support.auditing import engaged, integrate
 
@@ -49,7 +51,7 @@ def test_a_packs_bundle_verifies_and_its_manifest_names_every_file(world, whole)
     report = verify_bundle(
         found["bundle.json"], Trust((world.services.log_signer.verifier,), receipt_keys(world))
     )
-    manifest = jws.verify(json.loads(found["manifest.json"]), receipt_keys(world), typ=packs.TYPE)
+    manifest = jws.verify(json.loads(found["manifest.json"]), receipt_keys(world), typ=TYPE)
     assert report.verdict is Verdict.VERIFIED, report.failures
     assert {each["name"]: each["sha256"] for each in manifest["files"]} == {
         name: hashlib.sha256(content).hexdigest()
@@ -59,6 +61,19 @@ def test_a_packs_bundle_verifies_and_its_manifest_names_every_file(world, whole)
     assert {"README.az.txt", "README.en.txt", "keys/vkeys"} <= set(found)
     assert [name for name in found if name.startswith("notices/")]
     assert [name for name in found if name.startswith("receipts/")]
+
+
+def test_the_verifier_accepts_a_pack_as_it_was_taken(world, whole, tmp_path, capsys):
+    """AUD-8: the real file, with the keys as the server publishes them."""
+    (tmp_path / "pack.zip").write_bytes(whole.get("pack").content)
+    (tmp_path / "keys").write_bytes(opened(whole.get("pack"))["keys/receipt-keys.json"])
+    vkey = world.services.log_signer.verifier.to_text()
+
+    code = verifier.main(
+        [str(tmp_path / "pack.zip"), "--vkey", vkey, "--receipt-key", str(tmp_path / "keys")]
+    )
+
+    assert code == 0, capsys.readouterr().out
 
 
 def test_the_same_filter_on_the_same_tree_gives_the_same_bytes(story, whole):

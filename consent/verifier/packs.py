@@ -1,0 +1,180 @@
+"""An evidence pack, checked without being unpacked (AUD-10).
+
+Whoever made it may be hostile: nothing is extracted, names are compared and never used as paths,
+and since a pack compresses nothing, what it says it holds cannot be more than the file itself.
+
+Rules: `pack-form`, `pack-signature`, `pack-file`, `pack-receipt`, `pack-notice`, `record`, and
+those of the bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from consent.formats import jws
+from consent.formats.bundle_checks import Progress
+from consent.formats.canonical import parse
+from consent.formats.errors import FormatError, MalformedError, VerificationError
+from consent.formats.pack import (
+    BUNDLE,
+    MANIFEST,
+    NOTICES,
+    RECEIPTS,
+    RECORDS,
+    TYPE,
+    Manifest,
+    verify_contents,
+)
+from consent.formats.report import Findings, Report
+from consent.formats.trust import Trust
+from consent.formats.verify import check_bundle, has_own_keys
+
+MOST_FILES = 200_000
+
+_ARCHIVE = b"PK\x03\x04"
+_CHUNK = 1 << 20
+_UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+
+
+def is_pack(path: Path) -> bool:
+    """Tell whether a file is an archive.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_ARCHIVE)) == _ARCHIVE
+
+
+def verify_pack(path: Path, trust: Trust, *, now: str | None, progress: Progress) -> Report:
+    """Verify a pack: its manifest, every file in it, its bundle, and that the rest agrees.
+
+    Args:
+        path: the file.
+        trust: what the caller trusts beforehand; `receipt_keys` for the manifest, too.
+        now: as for `verify_bundle`.
+        progress: as for `verify_bundle`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    findings = Findings()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _verify(archive, path.stat().st_size, trust, findings, now, progress)
+    except (zipfile.BadZipFile, FormatError) as exc:
+        findings.fail("pack", "pack-form", str(exc))
+        return findings.report(trusted=False)
+
+
+def _verify(  # noqa: PLR0917 - one step of `verify_pack`, private
+    archive: zipfile.ZipFile,
+    size: int,
+    trust: Trust,
+    findings: Findings,
+    now: str | None,
+    progress: Progress,
+) -> Report:
+    members = _members(archive, size, findings)
+    if not members:
+        return findings.report(trusted=False)
+    manifest = _manifest(archive, members, trust, findings)
+    if manifest is not None:
+        _check_files(archive, members, manifest, findings)
+    data = _read(archive, members[BUNDLE])
+    bundle = check_bundle(data, trust, findings, now=now, progress=progress)
+    if bundle is not None and manifest is not None:
+        if (manifest.origin, manifest.checkpoint) != (bundle.origin, bundle.checkpoint):
+            findings.fail(MANIFEST, "pack-form", "it names another tree than the bundle")
+        records = _read(archive, members[RECORDS]) if RECORDS in members else b""
+        others = {
+            name: _read(archive, info)
+            for name, info in members.items()
+            if name.startswith((NOTICES, RECEIPTS))
+        }
+        verify_contents(bundle, records.splitlines(), others, findings)
+    return findings.report(trusted=has_own_keys(bundle, trust) and bool(trust.receipt_keys))
+
+
+def _members(
+    archive: zipfile.ZipFile, size: int, findings: Findings
+) -> Mapping[str, zipfile.ZipInfo]:
+    """Return what may be read, by name: nothing if the archive is not of a pack's form."""
+    infos = archive.infolist()
+    with findings.check("form") as say, findings.attempt("pack", "pack-form"):
+        if len(infos) > MOST_FILES:
+            raise MalformedError(f"more than {MOST_FILES} files")
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+            raise MalformedError("a pack compresses nothing")
+        # Files that overlap would let a small archive say that it holds much.
+        if sum(info.file_size for info in infos) > size:
+            raise MalformedError("more in it than it is long")
+        members = {info.filename: info for info in infos}
+        if len(members) != len(infos):
+            raise MalformedError("a name stands there twice")
+        for name in (MANIFEST, BUNDLE):
+            if name not in members:
+                raise MalformedError(f"no {name}")
+        say(f"{len(members)} files")
+        return members
+    return {}
+
+
+def _manifest(
+    archive: zipfile.ZipFile,
+    members: Mapping[str, zipfile.ZipInfo],
+    trust: Trust,
+    findings: Findings,
+) -> Manifest | None:
+    if MANIFEST not in members:
+        return None
+    manifest = None
+    with findings.check("manifest") as say, findings.attempt(MANIFEST, "pack-signature"):
+        data = _read(archive, members[MANIFEST])
+        manifest = Manifest.from_bytes(data)
+        if trust.receipt_keys:
+            jws.verify(parse(data), trust.receipt_keys, typ=TYPE)
+            say("signed")
+        else:
+            say("not known by whom it was signed: no receipt key was given")
+    return manifest
+
+
+def _check_files(
+    archive: zipfile.ZipFile,
+    members: Mapping[str, zipfile.ZipInfo],
+    manifest: Manifest,
+    findings: Findings,
+) -> None:
+    listed = {each.name: each for each in manifest.files}
+    with findings.check("files") as say:
+        for name in sorted(listed.keys() - members.keys()):
+            findings.fail(name, "pack-file", "listed, but not there")
+        for name in sorted(members.keys() - listed.keys() - {MANIFEST}):
+            findings.fail(name, "pack-file", "there, but not listed")
+        for name in sorted(listed.keys() & members.keys()):
+            with findings.attempt(name, "pack-file"):
+                if _sha256(archive, members[name]) != listed[name].sha256:
+                    raise VerificationError("not the file that was listed")
+        say(f"{len(listed)} as listed")
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        return archive.read(info)
+    except _UNREADABLE as exc:
+        raise MalformedError(f"{info.filename!r} cannot be read: {type(exc).__name__}") from exc
+
+
+def _sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    digest = hashlib.sha256()
+    try:
+        with archive.open(info) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except _UNREADABLE as exc:
+        raise MalformedError(f"cannot be read: {type(exc).__name__}") from exc
+    return digest.hexdigest()
