@@ -142,7 +142,7 @@ bench: $(STAMP) peers ## Measure decisions, reads, the log, and tokens beside an
 	$(BIN)/python -m bench.authorization_server
 
 verifier: $(STAMP) ## Make the verifier one file, for whoever has Python and cryptography only
-	$(BIN)/python -m tools.verifier.build dist/pds-verify.pyz
+	$(BIN)/python -m consent.verifier.alone dist/pds-verify.pyz
 	@echo "dist/pds-verify.pyz: run it with python3, or 'pip install ./tools/verifier'."
 
 clean: ## Delete what is made, the environment too

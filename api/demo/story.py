@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from api.demo.browser import Browser, Page
+from api.demo.empty_environment import EmptyEnvironment
 from api.demo.personas import MARKET
 from api.demo.seed import Seeded
 from api.demo.stage import POLICY_FILE, Connector, CrmView
@@ -46,7 +47,8 @@ class Story:
     folder: Path
     say: Say
     browser: Browser = field(init=False)
-    bundle: Path = field(init=False)
+    pack: Path = field(init=False)
+    verifier: EmptyEnvironment = field(init=False)
     agreement_path: str = field(init=False, default="")
 
     def play(self) -> None:
@@ -56,7 +58,7 @@ class Story:
             StepFailedError: a step did not hold.
         """
         self.browser = Browser(self.seeded.base_url)
-        self.bundle = self.folder / "evidence.json"
+        self.pack = self.folder / "evidence.zip"
         steps: list[tuple[str, Callable[[], str]]] = [
             ("Aysel signs in and finds what she imported", self._signs_in),
             ("The market's connector is ready", self._connector_is_ready),
@@ -72,9 +74,10 @@ class Story:
             ("The market asks again, Aysel adds her phone", self._amends),
             ("Aysel stops sharing in two steps", self._stops_sharing),
             ("The CRM is cleaned, Aysel sees the confirmation", self._is_erased),
-            ("The auditor takes the evidence", self._takes_evidence),
-            ("The evidence verifies offline", self._verifies),
+            ("The auditor takes an evidence pack", self._takes_evidence),
+            ("The pack verifies where nothing of ours is installed", self._verifies),
             ("One changed byte makes it fail", self._tampers),
+            ("The whole log verifies as it is published", self._verifies_the_log),
         ]
         for number, (title, step) in enumerate(steps, start=1):
             outcome = step()
@@ -236,72 +239,73 @@ class Story:
         return "erased, read again to prove it, and confirmed with a signed receipt"
 
     def _takes_evidence(self) -> str:
-        access = self.seeded.auditors[0]["access"]
-
-        def export() -> httpx.Response:
-            return httpx.get(
-                f"{self.seeded.base_url}/v1/audit/bundle",
-                headers={"Authorization": f"Bearer {access}"},
-                timeout=60,
-            )
-
         def is_complete() -> bool:
-            answer = export()
-            if answer.status_code != _OK:
-                return False
-            self.bundle.write_bytes(answer.content)
-            return b"erasure.confirmed" in answer.content
+            answer = self._audit("bundle")
+            return answer.status_code == _OK and b"erasure.confirmed" in answer.content
 
         self._until(is_complete, "the evidence holds the confirmed erasure")
-        # In life an auditor has these keys from the operator beforehand, not from the bundle.
+        answer = self._audit("pack")
+        _expect(answer.status_code == _OK, f"the pack answered {answer.status_code}")
+        self.pack.write_bytes(answer.content)
+        # In life an auditor has these keys from the operator beforehand, not from the pack.
         for name, path in (("vkeys", "/log/vkeys"), ("receipt-keys.json", "/receipts/keys")):
-            answer = httpx.get(f"{self.seeded.base_url}{path}", timeout=30)
-            answer.raise_for_status()
-            (self.folder / name).write_bytes(answer.content)
-        entries = len(json.loads(self.bundle.read_bytes())["entries"])
-        return f"{entries} entries, without anyone's name in them"
+            found = httpx.get(f"{self.seeded.base_url}{path}", timeout=30)
+            found.raise_for_status()
+            (self.folder / name).write_bytes(found.content)
+        with zipfile.ZipFile(self.pack) as pack:
+            entries = len(json.loads(pack.read("bundle.json"))["entries"])
+            return f"{len(pack.namelist())} files, {entries} entries, without anyone's name in them"
+
+    def _audit(self, path: str) -> httpx.Response:
+        access = self.seeded.auditors[0]["access"]
+        return httpx.get(
+            f"{self.seeded.base_url}/v1/audit/{path}",
+            headers={"Authorization": f"Bearer {access}"},
+            timeout=60,
+        )
 
     def _verifies(self) -> str:
-        done = self._verify(self.bundle)
-        _expect(done.returncode == 0, f"`pds verify` says: {done.stdout} {done.stderr}")
-        alone = self._verify(self.bundle, trusted=False)
+        self.verifier = EmptyEnvironment.make(self.folder / "auditor")
+        done = self._verify(self.pack)
+        _expect(done.returncode == 0, f"`pds-verify` says: {done.stdout} {done.stderr}")
+        alone = self._verify(self.pack, trusted=False)
         _expect(alone.returncode == 3, "without keys of one's own it is self-consistent only")  # noqa: PLR2004 - the exit status
-        bare = json.loads(self.bundle.read_bytes())
-        bare["checkpoint"] = "".join(
-            line
-            for line in bare["checkpoint"].splitlines(keepends=True)
-            if not line.startswith("\u2014 witness.example/")
+        return (
+            "pds-verify.pyz, Python and cryptography, nothing else: entries, receipts, every read"
         )
-        path = self.folder / "not-cosigned.json"
-        path.write_text(json.dumps(bare, sort_keys=True, separators=(",", ":")), "utf-8")
-        refused = self._verify(path)
-        _expect(refused.returncode == 1, "what no witness has cosigned is not accepted")
-        return "every entry, receipt and read, in a tree that the witness cosigned, or not at all"
 
     def _tampers(self) -> str:
-        changed = json.loads(self.bundle.read_bytes())
-        entry = next(
-            one for one in changed["entries"] if one["event"]["pub"]["event"] == "data.read"
-        )
-        entry["event"]["pub"]["count"] += 1
-        path = self.folder / "tampered.json"
-        path.write_text(json.dumps(changed, sort_keys=True, separators=(",", ":")), "utf-8")
+        data = self.pack.read_bytes()
+        read = data.index(b'"event":"data.read"')
+        at = data.rindex(b'"count":', 0, read) + len(b'"count":')
+        changed = bytearray(data)
+        changed[at] ^= 1
+        path = self.folder / "tampered.zip"
+        path.write_bytes(bytes(changed))
         done = self._verify(path)
         _expect(done.returncode == 1, f"a changed entry was not found: {done.stdout}")
-        _expect(str(entry["index"]) in done.stdout, "the report names the entry")
-        return f"entry {entry['index']} is named"
+        named = re.search(r"index (\d+) \S+ data\.read: inclusion", done.stdout)
+        _expect(named is not None, f"the report names the entry: {done.stdout}")
+        return f"byte {at} of the pack was changed, entry {named[1] if named else ''} is named"
 
-    def _verify(self, path: Path, *, trusted: bool = True) -> subprocess.CompletedProcess[str]:
+    def _verifies_the_log(self) -> str:
+        target = f"{self.seeded.base_url}/log"
+        state = ["--state", str(self.folder / "verified.json")]
+        first = self._verify(target, *state)
+        _expect(first.returncode == 0, f"`pds-verify` says: {first.stdout} {first.stderr}")
+        self.browser.get("/activity")
+        again = self._verify(target, *state)
+        _expect("extends size" in again.stdout, f"the log has grown from it: {again.stdout}")
+        entries = json.loads((self.folder / "verified.json").read_bytes())["checkpoint"]
+        return f"{entries.splitlines()[1]} entries, their tree grown again, cosigned by the witness"
+
+    def _verify(
+        self, target: Path | str, *options: str, trusted: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         keys = ["--vkey", str(self.folder / "vkeys")]
         keys += ["--receipt-key", str(self.folder / "receipt-keys.json")]
         keys += ["--policy", str(self.folder / POLICY_FILE)]
-        return subprocess.run(  # noqa: S603 - our own arguments
-            [sys.executable, "-m", "api", "verify", str(path), *(keys if trusted else [])],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return self.verifier.run(str(target), *options, *(keys if trusted else []))
 
     def _active_parties(self) -> list[dict[str, Any]]:
         return [party for party in self.crm.parties() if party["active"] and party["code"]]

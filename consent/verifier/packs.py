@@ -10,9 +10,13 @@ those of the bundle.
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from consent.formats import jws
 from consent.formats.bundle_checks import Progress
@@ -36,7 +40,7 @@ MOST_FILES = 200_000
 
 _ARCHIVE = b"PK\x03\x04"
 _CHUNK = 1 << 20
-_UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, … , two lengths
 
 
 def is_pack(path: Path) -> bool:
@@ -63,35 +67,67 @@ def verify_pack(path: Path, trust: Trust, *, now: str | None, progress: Progress
     """
     findings = Findings()
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _verify(archive, path.stat().st_size, trust, findings, now, progress)
-    except (zipfile.BadZipFile, FormatError) as exc:
+        with path.open("rb") as file:
+            return _verify(_Archive(file), trust, findings, now, progress)
+    except (zipfile.BadZipFile, NotImplementedError, FormatError) as exc:
         findings.fail("pack", "pack-form", str(exc))
         return findings.report(trusted=False)
 
 
-def _verify(  # noqa: PLR0917 - one step of `verify_pack`, private
-    archive: zipfile.ZipFile,
-    size: int,
-    trust: Trust,
-    findings: Findings,
-    now: str | None,
-    progress: Progress,
+@dataclass(slots=True)
+class _Archive:
+    """Reads stored files by their place.
+
+    Not by `zipfile`, which gives nothing of a file whose checksum is wrong: what was changed is to
+    be named as exactly as hashes can.
+    """
+
+    file: BinaryIO
+
+    def infos(self) -> list[zipfile.ZipInfo]:
+        with zipfile.ZipFile(self.file) as archive:
+            return archive.infolist()
+
+    def size(self) -> int:
+        return self.file.seek(0, os.SEEK_END)
+
+    def chunks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """Yield the content of a file; raise MalformedError where there is none."""
+        self.file.seek(info.header_offset)
+        header = self.file.read(_LOCAL_HEADER.size)
+        if not header.startswith(_ARCHIVE) or len(header) < _LOCAL_HEADER.size:
+            raise MalformedError(f"{info.filename!r} is not where the archive says")
+        _, name, extra = _LOCAL_HEADER.unpack(header)
+        self.file.seek(name + extra, os.SEEK_CUR)
+        left = info.file_size
+        while left:
+            chunk = self.file.read(min(left, _CHUNK))
+            if not chunk:
+                raise MalformedError(f"{info.filename!r} is cut off")
+            left -= len(chunk)
+            yield chunk
+
+    def read(self, info: zipfile.ZipInfo) -> bytes:
+        return b"".join(self.chunks(info))
+
+
+def _verify(
+    archive: _Archive, trust: Trust, findings: Findings, now: str | None, progress: Progress
 ) -> Report:
-    members = _members(archive, size, findings)
+    members = _members(archive, findings)
     if not members:
         return findings.report(trusted=False)
     manifest = _manifest(archive, members, trust, findings)
     if manifest is not None:
         _check_files(archive, members, manifest, findings)
-    data = _read(archive, members[BUNDLE])
+    data = archive.read(members[BUNDLE])
     bundle = check_bundle(data, trust, findings, now=now, progress=progress)
     if bundle is not None and manifest is not None:
         if (manifest.origin, manifest.checkpoint) != (bundle.origin, bundle.checkpoint):
             findings.fail(MANIFEST, "pack-form", "it names another tree than the bundle")
-        records = _read(archive, members[RECORDS]) if RECORDS in members else b""
+        records = archive.read(members[RECORDS]) if RECORDS in members else b""
         others = {
-            name: _read(archive, info)
+            name: archive.read(info)
             for name, info in members.items()
             if name.startswith((NOTICES, RECEIPTS))
         }
@@ -99,18 +135,16 @@ def _verify(  # noqa: PLR0917 - one step of `verify_pack`, private
     return findings.report(trusted=has_own_keys(bundle, trust) and bool(trust.receipt_keys))
 
 
-def _members(
-    archive: zipfile.ZipFile, size: int, findings: Findings
-) -> Mapping[str, zipfile.ZipInfo]:
+def _members(archive: _Archive, findings: Findings) -> Mapping[str, zipfile.ZipInfo]:
     """Return what may be read, by name: nothing if the archive is not of a pack's form."""
-    infos = archive.infolist()
+    infos = archive.infos()
     with findings.check("form") as say, findings.attempt("pack", "pack-form"):
         if len(infos) > MOST_FILES:
             raise MalformedError(f"more than {MOST_FILES} files")
         if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
             raise MalformedError("a pack compresses nothing")
         # Files that overlap would let a small archive say that it holds much.
-        if sum(info.file_size for info in infos) > size:
+        if sum(info.file_size for info in infos) > archive.size():
             raise MalformedError("more in it than it is long")
         members = {info.filename: info for info in infos}
         if len(members) != len(infos):
@@ -124,7 +158,7 @@ def _members(
 
 
 def _manifest(
-    archive: zipfile.ZipFile,
+    archive: _Archive,
     members: Mapping[str, zipfile.ZipInfo],
     trust: Trust,
     findings: Findings,
@@ -133,7 +167,7 @@ def _manifest(
         return None
     manifest = None
     with findings.check("manifest") as say, findings.attempt(MANIFEST, "pack-signature"):
-        data = _read(archive, members[MANIFEST])
+        data = archive.read(members[MANIFEST])
         manifest = Manifest.from_bytes(data)
         if trust.receipt_keys:
             jws.verify(parse(data), trust.receipt_keys, typ=TYPE)
@@ -144,7 +178,7 @@ def _manifest(
 
 
 def _check_files(
-    archive: zipfile.ZipFile,
+    archive: _Archive,
     members: Mapping[str, zipfile.ZipInfo],
     manifest: Manifest,
     findings: Findings,
@@ -157,24 +191,9 @@ def _check_files(
             findings.fail(name, "pack-file", "there, but not listed")
         for name in sorted(listed.keys() & members.keys()):
             with findings.attempt(name, "pack-file"):
-                if _sha256(archive, members[name]) != listed[name].sha256:
+                digest = hashlib.sha256()
+                for chunk in archive.chunks(members[name]):
+                    digest.update(chunk)
+                if digest.hexdigest() != listed[name].sha256:
                     raise VerificationError("not the file that was listed")
         say(f"{len(listed)} as listed")
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    try:
-        return archive.read(info)
-    except _UNREADABLE as exc:
-        raise MalformedError(f"{info.filename!r} cannot be read: {type(exc).__name__}") from exc
-
-
-def _sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    digest = hashlib.sha256()
-    try:
-        with archive.open(info) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except _UNREADABLE as exc:
-        raise MalformedError(f"cannot be read: {type(exc).__name__}") from exc
-    return digest.hexdigest()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from consent.verifier.alone import build
 from tests.support.evidence import story
-from tools.verifier.build import build
 
 LOG = story()
 NEEDED = ("cryptography", "cffi", "_cffi_backend", "pycparser")

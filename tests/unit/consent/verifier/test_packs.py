@@ -122,6 +122,20 @@ def test_one_changed_byte_in_any_file_is_found_and_the_file_named(verify, name):
     assert expected in {failure["where"] for failure in report["failures"]}
 
 
+def test_one_byte_changed_in_the_archive_itself_is_named_down_to_the_entry(tmp_path, capsys):
+    """Its checksum is wrong then, too, and `zipfile` alone would say no more than that."""
+    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+        for name, data in whole().items():
+            archive.writestr(name, data)
+    data = (tmp_path / "pack.zip").read_bytes()
+    (tmp_path / "pack.zip").write_bytes(data.replace(b'"count":1', b'"count":7', 1))
+
+    assert cli.main([str(tmp_path / "pack.zip"), "--json"]) == 1
+    where = [each["where"] for each in json.loads(capsys.readouterr().out)["failures"]]
+    assert where[0] == "bundle.json"
+    assert any(each.startswith("entries[4] index 4 ") for each in where)
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [

@@ -1,6 +1,6 @@
-"""Make the verifier one file: `python -m tools.verifier.build dist/pds-verify.pyz`.
+"""Make the verifier one file: `python -m consent.verifier.alone pds-verify.pyz`.
 
-It runs wherever Python 3.11 and `cryptography` are, and holds nothing of the server.
+The file runs wherever Python 3.11 and `cryptography` are, and holds nothing of the server.
 """
 
 from __future__ import annotations

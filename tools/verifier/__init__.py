@@ -1,1 +1,0 @@
-"""The verifier as something to install alone."""
