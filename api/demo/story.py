@@ -270,9 +270,7 @@ class Story:
         _expect(done.returncode == 0, f"`pds-verify` says: {done.stdout} {done.stderr}")
         alone = self._verify(self.pack, trusted=False)
         _expect(alone.returncode == 3, "without keys of one's own it is self-consistent only")  # noqa: PLR2004 - the exit status
-        return (
-            "pds-verify.pyz, Python and cryptography, nothing else: entries, receipts, every read"
-        )
+        return "one file, Python and cryptography: every entry, receipt and read"
 
     def _tampers(self) -> str:
         data = self.pack.read_bytes()
