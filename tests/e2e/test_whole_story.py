@@ -382,6 +382,7 @@ def test_the_organisations_lists_hold_no_personal_data(world, aysel, shop):
 
     assert set(connection) == {
         "id", "sub", "agreement", "template", "state", "grant_id", "expires_at", "feed",
+        "frozen",
     }  # fmt: skip
     assert set(change) == {"feed", "connection", "kind", "event", "obligation", "at", "state"}
     assert str(aysel.vault_id) not in f"{connection}{change}"

@@ -237,6 +237,8 @@ def test_the_label_list_is_frozen():
         "pds/1/deposit",
         "pds/1/vault/staging",
         "pds/1/vault/invitation",
+        "pds/1/engagement/pseudonym",
+        "pds/1/prf/kek",
         *(f"pds/1/pw/{name}" for name in ("auth", "kek")),
         *(f"pds/1/rc/{name}" for name in ("auth", "kek")),
         *(f"pds/1/tok/{name}" for name in ("lookup", "kek")),
