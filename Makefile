@@ -27,7 +27,7 @@ NOT_PROSE := *.az.md,*.az.txt,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.c
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper interop bench verifier clean
+	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper a11y interop bench verifier clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ drill-oauth: $(STAMP) ## Try MUTATIONS wrong proofs, assertions and details each
 drill-tamper: $(STAMP) ## Tamper with evidence in TAMPERINGS ways, on each store too: all found, by name
 	PDS_TAMPERINGS=$(TAMPERINGS) $(BIN)/pytest -rP tests/drills/test_tamper.py \
 		tests/integration/log/test_log_tampering.py tests/integration/log/test_vault_rows.py
+
+a11y: $(STAMP) programs ## Look at every page in both languages, widths and colours; `test` takes two opposite views
+	PDS_EVERY_VIEW=1 $(BIN)/pytest tests/browser/test_accessibility.py
 
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop

@@ -35,7 +35,7 @@ def fill_in(page, login):
 
 def test_a_passkey_from_its_making_to_its_end(served, page):
     """Made, the way in by itself, a second factor, and removed, under the strict policy."""
-    login, problems = "leyla", []
+    login, problems = "passkeys-owner", []
     served.world.person(login)
     fill_in(page, login)
     page.click("main form button:not([type])")
