@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 
+from pds.importing import dates
 from pds.importing.content_lines import ContentLine
 from pds.importing.results import Findings, Position
 
@@ -169,7 +169,7 @@ class Card:
             if line.name not in names or not (line.value or "").strip():
                 continue
             text = line.text().strip()
-            written = _iso_date(text)
+            written = dates.by_groups(_FULL_DATE, text)
             if written is not None:
                 return written
             code = "date_without_year" if _YEARLESS_DATE.match(text) else "value_unusable"
@@ -182,7 +182,7 @@ class Card:
         for line in lines:
             if self._apple_label(line) == label:
                 self._taken.add("X-ABDATE")
-                written = _iso_date(line.text().strip())
+                written = dates.by_groups(_FULL_DATE, line.text().strip())
                 if written is not None:
                     return written
                 findings.skip(Position("line", line.number), "value_unusable", line.name)
@@ -230,13 +230,3 @@ class Card:
 
 def _preferred(line: ContentLine) -> bool:
     return "pref" in line.types or line.params.get("PREF") == ("1",)
-
-
-def _iso_date(text: str) -> str | None:
-    match = _FULL_DATE.match(text)
-    if match is None:
-        return None
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-    except ValueError:
-        return None

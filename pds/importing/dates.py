@@ -97,3 +97,14 @@ def _months() -> Mapping[str, int]:
         for width in ("wide", "abbreviated")
         for number, name in by_context[width].items()
     }
+
+
+def by_groups(pattern: re.Pattern[str], text: str) -> str | None:
+    """Return the ISO 8601 day that a pattern's groups 1 to 3 name: year, month, day; None: none."""
+    match = pattern.match(text)
+    if match is None:
+        return None
+    try:
+        return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
+    except ValueError:
+        return None

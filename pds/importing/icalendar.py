@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
 
 from pds.errors import LimitExceededError
+from pds.importing import dates
 from pds.importing.content_lines import ContentLine, UnreadableLine, read_content_lines
 from pds.importing.results import MAX_DEPTH, Findings, ImportResult, Position, unusable_file
 
@@ -104,7 +104,7 @@ class _Reader:
 def _read_event(event: _Event, findings: Findings) -> None:
     start = event.first("DTSTART")
     written = (start.value or "").strip() if start else ""
-    day = _day(written)
+    day = dates.by_groups(_DAY, written)
     details = [event.text(name) for name in _DETAILS]
     if event.text("STATUS").upper() == "CANCELLED":  # ascii
         findings.refuse(event.position, "event_cancelled")
@@ -127,13 +127,3 @@ def _read_event(event: _Event, findings: Findings) -> None:
             findings.skip(Position("line", line.number), "charset_guessed", line.name)
     if event.first("ATTACH") is not None:
         findings.skip(event.position, "properties_dropped", "ATTACH")
-
-
-def _day(written: str) -> str | None:
-    match = _DAY.match(written)
-    if match is None:
-        return None
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-    except ValueError:
-        return None

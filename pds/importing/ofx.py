@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 
+from pds.importing import dates
 from pds.importing.bookings import References, read_amount, read_currency
 from pds.importing.charsets import decode, without_bom
 from pds.importing.results import Findings, ImportResult, Position, unusable_file
@@ -130,7 +130,7 @@ class _Reader:
         balance = read_amount(element.value("LEDGERBAL", "BALAMT"))
         if balance is not None and statement.currency:
             product["balance"] = {"value": balance, "currency": statement.currency}
-            as_of = _date(element.value("LEDGERBAL", "DTASOF"))
+            as_of = dates.by_groups(_DATE, element.value("LEDGERBAL", "DTASOF"))
             if as_of is not None:
                 product["balance_on"] = as_of
         elif element.find("LEDGERBAL") is not None:
@@ -141,7 +141,7 @@ class _Reader:
         self._transactions += 1
         position = Position("transaction", self._transactions)
         posted = element.value("DTPOSTED")
-        booked = _date(posted)
+        booked = dates.by_groups(_DATE, posted)
         amount = read_amount(element.value("TRNAMT"))
         # ORIGCURRENCY only tells what the amount was converted from (OFX 2.3 section 5.2).
         currency = read_currency(element.value("CURRENCY", "CURSYM")) or statement.currency
@@ -184,13 +184,3 @@ class _Reader:
             self._findings.refuse(position, "duplicate")
             return
         self._findings.offer("transactions", data | {"bank_reference": reference}, position)
-
-
-def _date(text: str) -> str | None:
-    match = _DATE.match(text)
-    if match is None:
-        return None
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-    except ValueError:
-        return None
