@@ -28,7 +28,7 @@ from api.resources import (
 from api.resources import log as log_pages
 from api.resources.reading import CursorExpiredError, DeniedError
 from api.web import pages
-from api.web.uploads import InMemoryRequest
+from api.web.uploads import InMemoryRequest, leave_nothing_unread
 from api.wiring import EXTENSION, Wiring
 from pds import __version__
 from pds.errors import PDSError
@@ -56,6 +56,7 @@ def create_app(services: Wiring) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     security.register(app)
     refusals.register(app)
+    app.after_request(leave_nothing_unread)
     app.register_error_handler(PDSError, problems.of_error)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(OAuth2Error, authentication.refused)

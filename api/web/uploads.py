@@ -12,7 +12,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import IO
 
-from flask import Request, current_app, request
+from flask import Request, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream, get_input_stream
@@ -22,6 +22,7 @@ from api.wiring import wiring
 LARGE = frozenset({"web.imports.upload"})
 """Endpoints that take a file; all others take `max_body_bytes`."""
 _FORM_OVERHEAD_BYTES = 16_384
+_DRAINED_BYTES = 65_536
 
 
 class _WholeStream(LimitedStream):
@@ -61,6 +62,26 @@ class InMemoryRequest(Request):
         """Return where the parser writes a file (werkzeug's extension point)."""
         del total_content_length, content_type, filename, content_length
         return BytesIO()
+
+
+def leave_nothing_unread(response: Response) -> Response:
+    """Read what a refusal left of a short body; of a longer one, say that the connection ends.
+
+    The HTTP layer closes a connection whose body nobody read, without a word: the client's next
+    request on it would be lost, and a client may not send a POST again by guess (RFC 9110, section
+    9.2.2).
+    """
+    if not request.content_length and "wsgi.input_terminated" not in request.environ:
+        return response
+    left = current_app.config["MAX_CONTENT_LENGTH"]
+    if (request.content_length or 0) <= left:
+        body = request.environ["wsgi.input"]
+        while left > 0 and (part := body.read(_DRAINED_BYTES)):
+            left -= len(part)
+        if left > 0:
+            return response
+    response.headers["Connection"] = "close"
+    return response
 
 
 def set_limit() -> None:

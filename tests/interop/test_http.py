@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import socket
+import time
+from contextlib import suppress
+from http.client import HTTPResponse
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -97,6 +101,39 @@ def test_a_body_in_chunks_is_read_up_to_the_limit_par_p11(client, size, status):
     )
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("target", "size"),
+    [("/oauth/token?x", 100), ("/oauth/nothing", 100), ("/oauth/token", 200_000)],
+)
+def test_an_early_refusal_leaves_no_dead_connection(live, target, size):
+    """The server's HTTP layer closes one whose body nobody read, without saying so.
+
+    The client's next request on it would be lost; a POST must not be sent again by guess.
+    """
+    host = urlsplit(live.issuer).netloc
+    with socket.create_connection(
+        (urlsplit(live.issuer).hostname, urlsplit(live.issuer).port)
+    ) as wire:
+        wire.settimeout(10)
+        wire.sendall(
+            f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n\r\n".encode()
+        )
+        time.sleep(0.1)  # The body comes in a packet of its own, as most clients send it.
+        with suppress(ConnectionError):
+            wire.sendall(b"x" * size)
+        first = HTTPResponse(wire)
+        first.begin()
+        first.read()
+        assert 400 <= first.status < 500
+        if first.getheader("Connection") == "close":
+            return
+        wire.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        second = HTTPResponse(wire)
+        second.begin()
+        assert second.status < 500
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host", "Forwarded"])
