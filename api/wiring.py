@@ -117,12 +117,7 @@ class Wiring:
         if visitor.open_vault is None:
             raise VaultLockedError
         return ImportService(
-            self.uow,
-            self.clock,
-            self.sink,
-            visitor.vault,
-            visitor.open_vault,
-            self.records(visitor),
+            self.uow, self.clock, visitor.vault, visitor.open_vault, self.records(visitor)
         )
 
 

@@ -90,9 +90,9 @@ def page(
     *problems: Problem,
 ) -> Response:
     """Show a mapping, the kept or the proposed one at first, and the rows as they would import."""
-    data, locale = imports.held(import_id), languages.current()
+    data, locale = imports.tables.held(import_id), languages.current()
     table = open_bank_csv(data)
-    kept = imports.kept_mapping(table.signature) if mapping is None else None
+    kept = imports.tables.kept_mapping(table.signature) if mapping is None else None
     chosen = mapping or kept or propose(table)
     candidates, result = preview(data, chosen)
     return pages.page(

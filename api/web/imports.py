@@ -44,7 +44,7 @@ def upload(visitor: Visitor) -> ResponseReturnValue:
     imports = wiring().imports(visitor)
     try:
         if found.needs_mapping:
-            import_id = imports.hold(content)
+            import_id = imports.tables.hold(content)
         else:
             import_id = imports.stage(found.name, content, own_card="own_card" in request.form)
     except ValidationFailedError as error:
@@ -71,12 +71,12 @@ def progress(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
 def columns_said(visitor: Visitor, import_id: UUID) -> ResponseReturnValue:
     """Stage a bank's table by what its columns are said to mean, or show what that would give."""
     imports = wiring().imports(visitor)
-    table = imports.held(import_id)
+    table = imports.tables.held(import_id)
     mapping, problems = columns.read(request.form, table)
     if problems or request.form.get("then") != "stage":
         return columns.page(imports, import_id, mapping, *problems)
     try:
-        imports.map_columns(import_id, mapping, keep="keep" in request.form)
+        imports.tables.map_columns(import_id, mapping, keep="keep" in request.form)
     except LimitExceededError:
         return columns.page(imports, import_id, mapping, _too_large())
     return guards.see_other(f"/imports/{import_id}")

@@ -132,7 +132,7 @@ def _populated(world, url):
         record.id,
         import_id,
         imports.stage("vcard", CARDS),
-        imports.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
+        imports.tables.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
         opened[2],
     )
 

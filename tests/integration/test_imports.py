@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from consent.models import Event
-from pds import imports as module
 from pds.errors import NotFoundError, ValidationFailedError, VaultLockedError
 from pds.importing.bank_csv import open_bank_csv, propose
+from pds.imports import staging
 from pds.models import ImportJob, Record, StagedBatch
 from pds.records import Draft
 
@@ -42,7 +42,7 @@ def imports(world, aysel):
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(module, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(staging, "BATCH_RECORDS", 2)
 
 
 def rows(world, model):
@@ -138,7 +138,7 @@ def test_a_crash_within_a_batch_leaves_it_to_be_done_again(world, aysel, imports
     with pytest.raises(OSError, match="power loss"):
         imports.advance(import_id)
     monkeypatch.undo()
-    monkeypatch.setattr(module, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(staging, "BATCH_RECORDS", 2)
     assert people(aysel) == []
     assert imports.progress(import_id).done == 0
 
@@ -257,11 +257,11 @@ TABLE = (
 
 def test_a_table_waits_sealed_until_its_columns_are_said(world, imports):
     """P-20: the upload is kept, and no word of it can be read."""
-    import_id = imports.hold(TABLE)
+    import_id = imports.tables.hold(TABLE)
 
     assert imports.progress(import_id).state == "mapping"
     assert imports.advance(import_id).state == "mapping"
-    assert imports.held(import_id) == TABLE
+    assert imports.tables.held(import_id) == TABLE
     (stored,) = rows(world, StagedBatch)
     assert b"Kafe" not in stored.box
 
@@ -269,19 +269,19 @@ def test_a_table_waits_sealed_until_its_columns_are_said(world, imports):
 def test_what_the_columns_are_is_kept_for_the_next_file_of_the_bank(aysel, imports):
     table = open_bank_csv(TABLE)
     mapping = replace(propose(table), account="My card")
-    assert imports.kept_mapping(table.signature) is None
-    import_id = imports.hold(TABLE)
-    imports.map_columns(import_id, mapping, keep=True)
+    assert imports.tables.kept_mapping(table.signature) is None
+    import_id = imports.tables.hold(TABLE)
+    imports.tables.map_columns(import_id, mapping, keep=True)
 
-    assert imports.kept_mapping(table.signature) == mapping
-    assert imports.kept_mapping("of another bank") is None
+    assert imports.tables.kept_mapping(table.signature) == mapping
+    assert imports.tables.kept_mapping("of another bank") is None
     with pytest.raises(NotFoundError):
-        imports.held(import_id)
+        imports.tables.held(import_id)
     with pytest.raises(NotFoundError):
-        imports.map_columns(import_id, mapping, keep=True)
+        imports.tables.map_columns(import_id, mapping, keep=True)
     assert finish(imports, import_id).imported == {"transactions": 3}
-    again = imports.hold(TABLE)
-    imports.map_columns(again, mapping, keep=False)
+    again = imports.tables.hold(TABLE)
+    imports.tables.map_columns(again, mapping, keep=False)
     assert finish(imports, again).known == 3
     assert len(aysel.records.all(["transactions"])) == 3
 
@@ -364,10 +364,10 @@ def test_a_file_that_changed_nothing_cannot_be_undone(imports):
 
 
 def test_nobody_else_sees_a_table_that_waits(world, imports):
-    import_id = imports.hold(TABLE)
+    import_id = imports.tables.hold(TABLE)
     others = world.services.imports(world.person("mallory").visitor)
 
     with pytest.raises(NotFoundError):
-        others.held(import_id)
+        others.tables.held(import_id)
     with pytest.raises(NotFoundError):
         others.undo(import_id)

@@ -18,7 +18,7 @@ from consent.formats.vault_rows import WRITES
 from consent.log import evidence
 from consent.log.opening import Opener
 from consent.models import Event, EventPayload
-from pds import imports as importing
+from pds.imports import staging
 from pds.models import Record, RecordVersion
 from pds.records import Draft
 from pds.settings import SETTINGS_FILE
@@ -51,7 +51,7 @@ class Written:
         self.blanked = person.save("profile", given_name="Aysel")
         person.records.delete(self.blanked.id, version=1)
         self.kept = [person.save("interests", topic=topic) for topic in ("go", "bridge", "dice")]
-        monkeypatch.setattr(importing, "BATCH_RECORDS", 2)
+        monkeypatch.setattr(staging, "BATCH_RECORDS", 2)
         imports = services.imports(person.visitor)
         running = imports.stage("vcard", CARDS)
         while imports.advance(running).state != "done":
