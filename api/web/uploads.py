@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import IO
 
 from flask import Request, Response, current_app, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream, get_input_stream
 
@@ -71,16 +71,12 @@ def leave_nothing_unread(response: Response) -> Response:
     request on it would be lost, and a client may not send a POST again by guess (RFC 9110, section
     9.2.2).
     """
-    if not request.content_length and "wsgi.input_terminated" not in request.environ:
-        return response
-    left = current_app.config["MAX_CONTENT_LENGTH"]
-    if (request.content_length or 0) <= left:
-        body = request.environ["wsgi.input"]
-        while left > 0 and (part := body.read(_DRAINED_BYTES)):
-            left -= len(part)
-        if left > 0:
-            return response
-    response.headers["Connection"] = "close"
+    if request.content_length or "wsgi.input_terminated" in request.environ:
+        try:
+            while request.stream.read(_DRAINED_BYTES):
+                pass
+        except (RequestEntityTooLarge, ClientDisconnected):
+            response.headers["Connection"] = "close"
     return response
 
 
