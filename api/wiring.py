@@ -52,6 +52,7 @@ from pds.notice_addresses import NoticeAddressService
 from pds.passkey_entrance import PasskeyEntrance
 from pds.passkeys import PasskeyService
 from pds.records import RecordService
+from pds.sealed_files import SealedFiles
 from pds.second_factors import SecondFactors
 from pds.sessions import SessionService, Visitor
 from pds.settings import Settings
@@ -107,6 +108,22 @@ class Wiring:
         if visitor.open_vault is None:
             raise VaultLockedError
         return RecordService(self.uow, self.clock, self.sink, visitor.vault, visitor.open_vault)
+
+    def files(self, visitor: Visitor) -> SealedFiles:
+        """Return the files of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        if visitor.open_vault is None:
+            raise VaultLockedError
+        return SealedFiles(
+            self.uow,
+            self.clock,
+            visitor.vault,
+            visitor.open_vault,
+            self.settings.vault.max_files_bytes,
+        )
 
     def imports(self, visitor: Visitor) -> ImportService:
         """Return the imports of an unlocked visitor.

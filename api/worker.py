@@ -46,7 +46,7 @@ from consent.auditing import sign_ins as auditor_sign_ins
 from consent.invitations import links
 from consent.log import erasing, feed, integrator, leases, reader, refusals
 from consent.webhooks import deliveries
-from pds import letters, limited_sign_ins
+from pds import letters, limited_sign_ins, sealed_files
 from pds import sweeping as vault_sweeping
 from pds.errors import NotFoundError
 from pds.ids import random_uuid
@@ -343,6 +343,7 @@ def sweep(wiring: Wiring) -> None:
                 letters.sweep,
                 limited_sign_ins.sweep,
                 auditor_sign_ins.sweep,
+                sealed_files.sweep,
             )
         )
 

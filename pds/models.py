@@ -208,6 +208,34 @@ class RecordVersion(Base):
     box: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class SealedFile(Base):
+    """A file in sealed chunks: an attachment of a record, or an archive that is being imported.
+
+    Its key, its size and its hash are sealed to the vault (`pds.sealed_files`); what it is called
+    and which record it belongs to stands in that record's box only.
+    """
+
+    __tablename__ = "sealed_files"
+    __table_args__ = (Index(None, "expires_at"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    key_box: Mapped[bytes | None] = mapped_column(LargeBinary)  # null: not whole yet, or shredded
+    stored_bytes: Mapped[int] = mapped_column(BigInteger)  # of its chunks, padding included
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: a record has it
+
+
+class SealedChunk(Base):
+    """A chunk of a file, bound to its place and to the end (`pds.crypto.sealed_stream`)."""
+
+    __tablename__ = "sealed_chunks"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    file_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    box: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Deposit(Base):
     """A document that a client left while the vault was locked; absorbed at the next unlock."""
 

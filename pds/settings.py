@@ -65,6 +65,8 @@ class VaultSettings:
     attempts_per_quarter_hour: int = 10  # sign-ins with a wrong passphrase, per account
     address_attempts_per_quarter_hour: int = 100  # the same, per address, whatever the account
     deletion_cooling_days: int = 7  # from asking for a vault's deletion to its end
+    max_attachment_bytes: int = 26_214_400  # of one file
+    max_files_bytes: int = 1_073_741_824  # of all files of a vault, sealed and padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ def _check_vault(vault: VaultSettings) -> None:
         raise ConfigurationError("vault.argon2_slots must be at least 1, or nobody can sign in")
     if not 1 <= vault.deletion_cooling_days <= 90:  # noqa: PLR2004 - GDPR Art. 12 (3): 3 months
         raise ConfigurationError("vault.deletion_cooling_days must be 1 to 90")
+    if not 0 < vault.max_attachment_bytes <= vault.max_files_bytes:
+        raise ConfigurationError("vault.max_attachment_bytes must be 1 to vault.max_files_bytes")
 
 
 def _check_log(log: LogSettings) -> None:

@@ -28,6 +28,8 @@ from pds.models import (
     Passkey,
     Record,
     RecordVersion,
+    SealedChunk,
+    SealedFile,
     SecondFactor,
     SignIn,
     StagedBatch,
@@ -47,7 +49,8 @@ _WAYS_IN = (
     LimitedSignIn,
     LoginName,
 )
-_SEALED = (RecordVersion, Record, Deposit, StagedBatch, ImportJob)  # versions name their record
+# Versions name their record.
+_SEALED = (RecordVersion, Record, Deposit, StagedBatch, ImportJob, SealedChunk, SealedFile)
 
 
 def shred_keys(session: Session, vault: VaultRef, *, now: datetime) -> None:

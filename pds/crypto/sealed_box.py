@@ -59,6 +59,7 @@ class Kind(IntEnum):
     AT_REST = 7
     DEPOSIT_BODY = 8
     REFERENCE = 9
+    FILE_KEY = 10
 
 
 def seal(
@@ -118,7 +119,7 @@ def version_of(box: bytes) -> int:
 def pad(plaintext: bytes) -> bytes:
     """Pad to a PADME length (TAK-23): 0x80, then zeros; leaks O(log log n) bits of the length."""
     marked = len(plaintext) + 1
-    return plaintext + b"\x80" + bytes(_padme(marked) - marked)
+    return plaintext + b"\x80" + bytes(padded_bytes(marked) - marked)
 
 
 def unpad(padded: bytes) -> bytes:
@@ -133,7 +134,8 @@ def unpad(padded: bytes) -> bytes:
     return padded[:mark]
 
 
-def _padme(length: int) -> int:
+def padded_bytes(length: int) -> int:
+    """Return the PADME length (TAK-23) that a length is raised to."""
     # "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", section 4;
     # at least 64 bytes, since the shortest records would otherwise tell each other apart.
     length = max(length, 64)

@@ -37,6 +37,8 @@ INVENTORY = {
     "INSTANCE_LOGIN_TAG": b"pds/1/instance/login-tag",
     "INSTANCE_SOURCE": b"pds/1/instance/source",
     "VAULT_STAGING": b"pds/1/vault/staging",
+    "VAULT_FILES": b"pds/1/vault/files",
+    "FILE_STREAM": b"pds/1/file/stream",
     "VAULT_INVITATIONS": b"pds/1/vault/invitation",
     "NOTICE_CODE": b"pds/1/notice/code",
     "DEVICE_MARK": b"pds/1/device/mark",

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from consent.models import Event, EventPayload
 from pds import models
 from pds.errors import NotFoundError, WrongSecretError
+from pds.sealed_files import keep
 from tests.support.mailbox import Mailbox, confirmed, send_letters
 from tests.support.world import PASSPHRASE
 
@@ -31,6 +32,15 @@ def shared(world, aysel, shop):
 def rows(world, model, *where):
     with world.services.uow.read() as session:
         return session.scalars(select(model).where(*where)).all()
+
+
+def a_file_of(world, person):
+    """Put a file into somebody's vault that nothing but its deletion ends."""
+    files = world.services.files(person.visitor)
+    writer = files.write(most_bytes=100)
+    writer.write(b"scan")
+    whole = writer.finish()
+    world.services.uow.write(lambda session: keep(session, files.vault, [whole.id]))
 
 
 def events(world):
@@ -93,6 +103,8 @@ def test_at_its_end_sharing_stops_and_every_key_and_record_is_gone(
     leyla = world.person("leyla")
     leyla.save("contact", email="leyla@example.com")
     vault = aysel.visitor.vault
+    for person in (aysel, leyla):
+        a_file_of(world, person)
     deletions.ask(vault, is_limited=True, asks_erasure=True)
     clock.move(days=7, seconds=1)
 
@@ -104,6 +116,8 @@ def test_at_its_end_sharing_stops_and_every_key_and_record_is_gone(
         models.CollectionKey,
         models.Record,
         models.RecordVersion,
+        models.SealedFile,
+        models.SealedChunk,
         models.Account,
         models.LoginName,
         models.SignIn,

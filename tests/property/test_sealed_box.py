@@ -198,7 +198,7 @@ def test_padding_comes_off_again(plaintext):
 @given(st.integers(0, 1_000_000))
 def test_padded_lengths_are_padme_lengths(length):
     """TAK-23: at most 12 % longer above the first bucket, and few different lengths."""
-    padded = sealed_box._padme(length + 1)
+    padded = sealed_box.padded_bytes(length + 1)
 
     assert padded >= max(64, length + 1)
     assert padded <= max(64, (length + 1) * 1.12 + 1)
@@ -236,6 +236,8 @@ def test_the_label_list_is_frozen():
         "pds/1/webhook/ed25519",
         "pds/1/deposit",
         "pds/1/vault/staging",
+        "pds/1/vault/files",
+        "pds/1/file/stream",
         "pds/1/vault/invitation",
         "pds/1/engagement/pseudonym",
         "pds/1/prf/kek",
