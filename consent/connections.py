@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from consent import notices, obligations, organisations, templates
@@ -28,6 +28,7 @@ from consent.models import (
     Receipt,
 )
 from consent.models import Request as RequestRow
+from consent.templates import Template
 from consent.vocabulary import AgreementState, ObligationKind, RequestState
 from pds.catalogue import Wording
 from pds.errors import NotFoundError
@@ -187,6 +188,32 @@ def of_vault(
     return _views(session, bucket, vault_id, session.scalars(query).all(), now)
 
 
+def at_a_glance(
+    session: Session, bucket: int, vault_id: UUID, *, now: datetime
+) -> list[ConnectionView]:
+    """Return what is in force, and what has ended but for an answer that is overdue.
+
+    As many statements however many there are, and however many have ended.
+    """
+    overdue = select(Obligation.agreement_id).where(
+        Obligation.bucket == bucket,
+        Obligation.vault_id == vault_id,
+        Obligation.state == "due",
+        Obligation.due_at <= now,
+    )
+    standing = [state.value for state in AgreementState if not state.is_terminal]
+    query = (
+        select(Agreement)
+        .where(
+            Agreement.bucket == bucket,
+            Agreement.vault_id == vault_id,
+            or_(Agreement.state.in_(standing), Agreement.id.in_(overdue)),
+        )
+        .order_by(Agreement.created_at.desc(), Agreement.id)
+    )
+    return _views(session, bucket, vault_id, session.scalars(query).all(), now)
+
+
 def get(
     session: Session, bucket: int, vault_id: UUID, agreement_id: UUID, *, now: datetime
 ) -> ConnectionView:
@@ -263,9 +290,10 @@ def _views(
     for each in obligations.of_vault(session, bucket, vault_id):
         owed.setdefault(each.agreement_id, []).append(each)
     reasons = _reasons(session, bucket, ids)
+    texts = _Texts.read(session, bucket, agreements)
     return [
         _view(
-            session,
+            texts,
             agreement,
             grants.get(agreement.id, []),
             owed.get(agreement.id, []),
@@ -274,6 +302,39 @@ def _views(
         )
         for agreement in agreements
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What several agreements say, and whose they are, each kind read at once."""
+
+    versions: Mapping[UUID, AgreementVersion]  # the present one of each agreement
+    templates: Mapping[str, Template]
+    organisations: Mapping[UUID, Organisation]
+
+    @classmethod
+    def read(cls, session: Session, bucket: int, agreements: Sequence[Agreement]) -> _Texts:
+        present = and_(
+            AgreementVersion.bucket == Agreement.bucket,
+            AgreementVersion.agreement_id == Agreement.id,
+            AgreementVersion.version == Agreement.version,
+        )
+        query = (
+            select(AgreementVersion)
+            .join(Agreement, present)
+            .where(Agreement.bucket == bucket, Agreement.id.in_([each.id for each in agreements]))
+        )
+        versions = {each.agreement_id: each for each in session.scalars(query)}
+        named = {_document(each)["template_sha256"] for each in versions.values()}
+        return cls(
+            versions,
+            templates.find_all(session, named),
+            organisations.get_all(session, {each.organisation_id for each in agreements}),
+        )
+
+
+def _document(version: AgreementVersion) -> Any:  # noqa: ANN401 - as its signed text has it
+    return canonical.parse(version.document)
 
 
 def _reasons(session: Session, bucket: int, ids: Sequence[UUID]) -> dict[UUID, str]:
@@ -286,24 +347,24 @@ def _reasons(session: Session, bucket: int, ids: Sequence[UUID]) -> dict[UUID, s
 
 
 def _view(  # noqa: PLR0917 - what one view is made of, private
-    session: Session,
+    texts: _Texts,
     agreement: Agreement,
     grants: Iterable[Grant],
     owed: Sequence[Obligation],
     ended_why: str | None,
     now: datetime,
 ) -> ConnectionView:
-    version = session.get(AgreementVersion, (agreement.bucket, agreement.id, agreement.version))
+    version = texts.versions.get(agreement.id)
     if version is None:
         raise NotFoundError
-    document: Any = canonical.parse(version.document)
-    terms = templates.find(session, document["template_sha256"]).document
+    document = _document(version)
+    terms = texts.templates[document["template_sha256"]].document
     state = AgreementState(agreement.state)
     if not state.is_terminal and agreement.expires_at <= now:
         state = AgreementState.EXPIRED
     today = int(now.timestamp()) // 86_400
     found = list(grants)
-    owner = organisations.get(session, agreement.organisation_id)
+    owner = texts.organisations[agreement.organisation_id]
     return ConnectionView(
         agreement_id=agreement.id,
         organisation=_organisation(owner),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -53,6 +54,12 @@ def get(session: Session, organisation_id: UUID) -> Organisation:
     if found is None:
         raise NotFoundError
     return found
+
+
+def get_all(session: Session, ids: Collection[UUID]) -> dict[UUID, Organisation]:
+    """Return organisations by their ids; unknown ones are passed over."""
+    query = select(Organisation).where(Organisation.id.in_(ids))
+    return {row.id: row for row in session.scalars(query)}
 
 
 def all_of_them(session: Session) -> list[Organisation]:

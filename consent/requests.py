@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent import durations, limits, templates
@@ -27,13 +27,15 @@ from consent.errors import AskRefusedError
 from consent.invitations import links
 from consent.lifecycle import MOVES, Act, follow
 from consent.limits import Extent, Severity
-from consent.models import Organisation, Request
+from consent.models import Agreement, Organisation, Request
 from consent.templates import Template
-from consent.vocabulary import Action, RequestState, Standing
+from consent.vocabulary import Action, AgreementState, RequestState, Standing
+from pds.catalogue import Wording
 from pds.errors import ConflictError, NotFoundError
 
 TYPE = "data-sharing-agreement"
 COOLS_FOR = timedelta(days=30)  # CUX-16
+_MOST_UNDECIDED = 20
 MEMBERS = frozenset(
     {
         "type",
@@ -194,6 +196,41 @@ def _opened_again(session: Session, request: Request, asked: dict[str, Any]) -> 
     if reopened is None:
         raise ConflictError("this request was decided meanwhile")
     return reopened
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A request that its person has seen and not decided on."""
+
+    pushed_request: UUID
+    organisation_name: Wording
+    changes_agreement: bool  # an agreement on the same template stands already
+
+
+def undecided(session: Session, bucket: int, vault_id: UUID, *, since: datetime) -> list[Undecided]:
+    """Return what a person has opened since an instant and not decided on, the latest first."""
+    standing = exists().where(
+        Agreement.bucket == Request.bucket,
+        Agreement.vault_id == Request.vault_id,
+        Agreement.template_id == Request.template_id,
+        Agreement.state.in_([each.value for each in AgreementState if not each.is_terminal]),
+    )
+    query = (
+        select(Request.pushed_request, Organisation.name_az, Organisation.name_en, standing)
+        .join(Organisation, Organisation.id == Request.organisation_id)
+        .where(
+            Request.bucket == bucket,
+            Request.vault_id == vault_id,
+            Request.state.in_([RequestState.SEEN.value, RequestState.DEFERRED.value]),
+            Request.seen_at >= since,
+        )
+        .order_by(Request.seen_at.desc(), Request.id)
+        .limit(_MOST_UNDECIDED)
+    )
+    return [
+        Undecided(pushed, Wording(az, en), changes)
+        for pushed, az, en, changes in session.execute(query)
+    ]
 
 
 def cooling(

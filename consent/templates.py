@@ -6,7 +6,7 @@ the SHA-256 of its bytes (CM-3). `consent.template_format` says what may stand i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -207,6 +207,12 @@ def find(session: Session, sha256: str) -> Template:
     if row is None:
         raise NotFoundError
     return read(row)
+
+
+def find_all(session: Session, hashes: Collection[str]) -> dict[str, Template]:
+    """Return template versions by their hashes; unknown ones are passed over."""
+    query = select(TemplateVersion).where(TemplateVersion.sha256.in_(hashes))
+    return {row.sha256: read(row) for row in session.scalars(query)}
 
 
 def is_published(session: Session, sha256: str) -> bool:

@@ -171,6 +171,16 @@ class PushedRequestTable:
             raise ConflictError("this request was decided already")
 
 
+def open_until(session: Session, pushed: Sequence[UUID], *, now: datetime) -> dict[UUID, datetime]:
+    """Return until when pushed requests can be opened, by their ids; of those that still can."""
+    query = select(PushedRequest.id, PushedRequest.expires_at).where(
+        PushedRequest.id.in_(pushed),
+        PushedRequest.spent_at.is_(None),
+        PushedRequest.expires_at > now,
+    )
+    return dict(session.execute(query).all())
+
+
 def _parse(request_uri: str) -> tuple[UUID, bytes] | None:
     if len(request_uri) != _URI_CHARACTERS or not request_uri.startswith(REQUEST_URI_PREFIX):
         return None

@@ -24,14 +24,6 @@ blueprint = Blueprint("entrance", __name__)
 _FROM_ELSEWHERE = ("/oauth/authorize", "/invitation/")
 
 
-@blueprint.get("/")
-def home() -> ResponseReturnValue:
-    """Say what this is, and offer the way in."""
-    if visitors.current() is not None:
-        return guards.see_other("/vault")
-    return pages.page("home.html")
-
-
 @blueprint.get("/sign-up")
 def sign_up_form() -> ResponseReturnValue:
     """Offer a new vault, with a passphrase of six generated words (P-17)."""

@@ -25,7 +25,7 @@ def token() -> str:
     return security.csrf_token(bound_to())
 
 
-def next_path(default: str = "/vault") -> str:
+def next_path(default: str = "/") -> str:
     """Return the page to go to after this form: a path of this site, whatever was asked for."""
     given = request.values.get("next", "")
     parts = urlsplit(given)

@@ -68,7 +68,7 @@ def unlocked(view: VisitorView[P]) -> View[P]:
     return guarded
 
 
-def elsewhere(path: str, *, back: str = "/vault") -> Response:
+def elsewhere(path: str, *, back: str = "/") -> Response:
     """Send the browser to a page that comes first, and back here afterwards.
 
     A form cannot be repeated by a redirect: whoever sent one comes to `back`.

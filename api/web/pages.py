@@ -30,6 +30,7 @@ class _Link:
 
 
 _NAVIGATION = (
+    _Link("/", _l("Home"), "house"),
     _Link("/vault", _l("Vault"), "archive"),
     _Link("/connections", _l("Connections"), "users"),
     _Link("/imports", _l("Import"), "upload"),

@@ -25,6 +25,7 @@ from api.web import (
     entrance,
     guards,
     help,  # noqa: A004 - a page's name, used as a module only
+    home,
     imports,
     invitations,
     languages,
@@ -51,6 +52,7 @@ from pds.errors import (
 )
 
 _MODULES = (
+    home,
     entrance,
     passkey_entrance,
     vault,

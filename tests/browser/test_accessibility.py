@@ -72,6 +72,7 @@ def pages_of(served):
     held = served.invite()
     served.world.go_on(served.aysel, held)
     return [
+        "/",
         "/vault",
         "/vault?q=aysel",
         "/vault?q=nothing-like-it",
@@ -160,7 +161,7 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
     page.click("main form[method=post] button")
     look(page, problems)
     page.click('form[action="/lock"] button')
-    for path in ("/unlock", "/connections", "/activity"):
+    for path in ("/", "/unlock", "/connections", "/activity"):
         look(page, problems, path)
 
     assert not problems, "\n".join(problems)

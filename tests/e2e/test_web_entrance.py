@@ -39,7 +39,7 @@ def test_going_on_from_the_recovery_code_does_not_send_it_back(browser):
     form = done.page.form("written")
 
     assert set(form.fields) == {"csrf", "next"}
-    assert browser.submit(done, "written", written="yes").location == "/vault"
+    assert browser.submit(done, "written", written="yes").location == "/"
 
 
 def test_a_weak_passphrase_is_explained_and_not_repeated(browser):
@@ -228,7 +228,7 @@ def test_signing_in_leads_to_no_other_site(aysel, browser, elsewhere):
         page, "passphrase", login=aysel.login, passphrase=PASSPHRASE, next=elsewhere
     )
 
-    assert (answer.status, answer.location) == (303, "/vault")
+    assert (answer.status, answer.location) == (303, "/")
 
 
 def test_a_sign_in_page_inside_a_redirect_offers_no_recovery(browser):

@@ -8,7 +8,7 @@ from pds.ids import random_uuid
 from tests.support.world import PASSPHRASE
 
 PUBLIC = {
-    "web.entrance.home",
+    "web.home.show",
     "web.entrance.sign_up_form",
     "web.entrance.sign_in_form",
     "web.entrance.recover_form",
