@@ -1,7 +1,13 @@
 """The authorization endpoint's pages (RFC 6749 section 3.1): from a pushed request to a decision.
 
 The protocol is `api.oauth.authorization`'s; here are the order of pages and the forms. Sign-in and
-unlocking come first, then the notice, then one POST that decides (P-28).
+unlocking come first, then the notice, a look at what was chosen, and the POST that decides (P-28).
+
+    check    judge the choice, and show it once more where there is more to it (CUX-21)
+    change   back to the notice, with all that was chosen
+    fill     off to the vault's own form for something that is missing, and back (CUX-8)
+    allow    decide; for sensitive items after passphrase or passkey only (CUX-22)
+    refuse, defer
 """
 
 from __future__ import annotations
@@ -21,7 +27,18 @@ from api.oauth.authorization import (
     Pending,
     authorization,
 )
-from api.web import guards, kept, languages, pages, visitors, words
+from api.web import (
+    cookies,
+    filling,
+    guards,
+    kept,
+    kept_choices,
+    languages,
+    pages,
+    step_up,
+    visitors,
+    words,
+)
 from api.web.amending import standing_form
 from api.web.consent import (
     changes,
@@ -32,12 +49,14 @@ from api.web.consent import (
     render_consent,
     render_cooling,
 )
+from api.web.consent_check import is_needed, is_sensitive, render_check
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import connections
-from consent.choices import Choice
+from consent.choices import Agreed, Choice, agree
 from consent.errors import GrantGoneError, NoticeChangedError
 from consent.models import Request
+from consent.notices import notice_sha256
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
 from pds.sessions import Visitor
 
@@ -45,6 +64,7 @@ blueprint = Blueprint("authorize", __name__)
 
 _PATH = "/oauth/authorize"
 _WITHOUT_KEYS = ("refuse", "defer")
+_UNDECIDED = ("check", "change", "fill")
 
 
 @blueprint.get(_PATH)
@@ -76,16 +96,31 @@ def decide(visitor: Visitor) -> ResponseReturnValue:
     decision, choice = parse_choice(request.form)
     if decision not in _WITHOUT_KEYS and visitor.open_vault is None:
         return kept.page(kept.Reason.LOCKED)
+    if decision in _UNDECIDED:
+        kept_choices.keep(visitor, _address()["request_uri"], request.form)
     try:
         authorization().bind(pending, visitor)
         seen = _seen(pending, visitor)
         if isinstance(seen, Response):
             return seen
-        return _decide(pending, visitor, seen, decision, choice)
+        take = _aside if decision in ("change", "fill") else _decide
+        return take(pending, visitor, seen, decision, choice)
     except AuthorizationPageError as error:
         return _error_page(error.code)
     except (ConflictError, GrantGoneError) as error:
         return _not_any_more(pending, error)
+
+
+def _aside(
+    pending: Pending,
+    visitor: Visitor,
+    seen: tuple[Request, dict[str, Any]],
+    decision: str,
+    _choice: Choice,
+) -> Response:
+    if decision == "fill":
+        return filling.lead(visitor, pending.ask, request.form.get("fill", ""), back=_here())
+    return _consent_page(pending, visitor, seen[1])
 
 
 def _decide(
@@ -101,16 +136,44 @@ def _decide(
             return guards.see_other(authorization().refuse(pending, visitor, row, choice))
         if decision == "defer":
             return _deferred_page(pending, visitor, row, choice, notice)
-        wrong = missing_confirmation(pending.ask, choice, request.form)
-        if decision == "allow" and not wrong:
-            return guards.see_other(authorization().allow(pending, visitor, row, choice))
+        if decision in ("check", "allow"):
+            return _allow(pending, visitor, seen, choice, is_checked=decision == "allow")
     except ValidationFailedError as error:
         wrong = [Problem(each.field, words.issue(each)) for each in error.issues]
         return _consent_page(pending, visitor, notice, *wrong, status=422)
     except NoticeChangedError:
         changed = changes(_shown_before(choice), notice)
         return _consent_page(pending, visitor, notice, changed=changed, status=409)
-    return _consent_page(pending, visitor, notice, *wrong, status=422)
+    return _consent_page(pending, visitor, notice, status=422)
+
+
+def _allow(
+    pending: Pending,
+    visitor: Visitor,
+    seen: tuple[Request, dict[str, Any]],
+    choice: Choice,
+    *,
+    is_checked: bool,
+) -> Response:
+    """Allow what was chosen, or show what comes before that."""
+    row, notice = seen
+    if choice.notice_sha256 != notice_sha256(notice):
+        raise NoticeChangedError
+    agreed = agree(pending.ask, choice)
+    unconfirmed = missing_confirmation(agreed, request.form)
+    if unconfirmed:
+        return _consent_page(pending, visitor, notice, *unconfirmed, status=422)
+    if not is_checked and is_needed(agreed):
+        return _check_page(pending, visitor, notice, agreed)
+    if is_sensitive(agreed.attributes):
+        refusal = step_up.refusal(visitor)
+        if refusal is not None:
+            page = _check_page(
+                pending, visitor, notice, agreed, refusal.problem, status=refusal.status
+            )
+            return refusal.answer(page)
+    cookies.drop("c")
+    return guards.see_other(authorization().allow(pending, visitor, row, choice))
 
 
 def _ready(pending: Pending) -> Visitor | Response:
@@ -183,9 +246,41 @@ def _consent_page(
         here=_here(),
         problems=problems,
         changed=changed,
-        form=request.form if request.method == "POST" else _shared_today(pending, visitor),
+        form=_form(pending, visitor),
         status=status,
     )
+
+
+def _check_page(
+    pending: Pending,
+    visitor: Visitor,
+    notice: dict[str, Any],
+    agreed: Agreed,
+    *problems: Problem,
+    status: int = 200,
+) -> Response:
+    security.allow_form_redirect(pending.redirect_uri)
+    return render_check(
+        visitor,
+        notice,
+        ask=pending.ask,
+        agreed=agreed,
+        examples=examples_from(wiring().records(visitor), agreed.attributes),
+        form=request.form,
+        hidden=_address(),
+        here=_here(),
+        now=wiring().clock.now(),
+        problems=problems,
+        status=status,
+    )
+
+
+def _form(pending: Pending, visitor: Visitor) -> MultiDict[str, str] | None:
+    """Return what to fill the page in with: what was sent, chosen before, or is shared today."""
+    if request.method == "POST":
+        return request.form
+    before = kept_choices.find(visitor, _address()["request_uri"])
+    return before if before is not None else _shared_today(pending, visitor)
 
 
 def _shared_today(pending: Pending, visitor: Visitor) -> MultiDict[str, str] | None:

@@ -20,10 +20,11 @@ from werkzeug.datastructures import MultiDict
 from api.web import languages, pages, words
 from api.web.amending import compare
 from api.web.connections import clusters_of
+from api.web.consent_check import is_sensitive
 from api.web.forms import named, number
 from api.web.pages import Problem
 from consent.asks import Ask
-from consent.choices import Choice
+from consent.choices import Agreed, Choice
 from consent.notices import notice_sha256
 from consent.vocabulary import Instances
 from pds.catalogue import (
@@ -63,11 +64,6 @@ class Item:
     def is_sensitive(self) -> bool:
         """Tell whether sharing it takes a second tick (CUX-22)."""
         return self.attribute.sensitivity is Sensitivity.SENSITIVE
-
-    @property
-    def place(self) -> str:
-        """The page on which the reader can fill it in (CUX-8)."""
-        return f"/vault/{self.attribute.collection}"
 
 
 Group = tuple[Cluster, list[Item]]
@@ -163,7 +159,7 @@ def render_cooling(notice_name: str, until: datetime, *, anyway: str, here: str)
 
 
 def parse_choice(form: MultiDict[str, str]) -> tuple[str, Choice]:
-    """Return the decision, `allow`, `refuse`, `defer` or something else, and what was chosen.
+    """Return what is to be done (`api.web.authorize`), and what was chosen.
 
     What cannot be read stands for something that was not offered.
     """
@@ -182,16 +178,12 @@ def parse_choice(form: MultiDict[str, str]) -> tuple[str, Choice]:
             if name.startswith(_RECORDS)
         },
     )
-    return form.get("decision", ""), choice
+    return "fill" if form.get("fill") else form.get("decision", ""), choice
 
 
-def missing_confirmation(ask: Ask, choice: Choice, form: Mapping[str, str]) -> list[Problem]:
+def missing_confirmation(agreed: Agreed, form: Mapping[str, str]) -> list[Problem]:
     """Return the problem of sensitive items without the second tick, if there is one (CUX-22)."""
-    shared = (*ask.required, *(name for name in ask.optional if name in choice.optional))
-    sensitive = any(
-        CATALOGUE.attribute(name).sensitivity is Sensitivity.SENSITIVE for name in shared
-    )
-    if not sensitive or "confirm_sensitive" in form:
+    if not is_sensitive(agreed.attributes) or "confirm_sensitive" in form:
         return []
     return [Problem("confirm_sensitive", words.issue(Issue("", "confirm_sensitive", "")))]
 

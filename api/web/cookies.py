@@ -5,6 +5,7 @@
     d   whose vaults were opened in this browser before: marks that open nothing
     r   signed in with limits: no page for `s` looks at it
     a   signed in as an auditor
+    c   what was chosen on a consent page that is still open (`api.web.kept_choices`)
 
 All are `__Host-`, Secure, HttpOnly and SameSite=Lax: no other site and no sister domain can set or
 read them. On an insecure loopback, browsers take neither, so there the names are plain.
@@ -18,7 +19,7 @@ from flask import Response, g, request
 
 from api.wiring import wiring
 
-Kind = Literal["s", "u", "f", "l", "t", "n", "d", "r", "a"]
+Kind = Literal["s", "u", "f", "l", "t", "n", "d", "r", "a", "c"]
 A_YEAR = 31_536_000
 
 

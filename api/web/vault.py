@@ -13,7 +13,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api.web import flashes, guards, inputs, languages, pages
+from api.web import flashes, forms, guards, inputs, languages, pages
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import connections
@@ -113,7 +113,7 @@ def new(visitor: Visitor, name: str) -> ResponseReturnValue:
         # Another tab made the one record of this collection meanwhile: show that one.
         return guards.see_other(f"/vault/{name}")
     flashes.put("saved")
-    return guards.see_other(f"/vault/{name}")
+    return guards.see_other(forms.next_path(f"/vault/{name}"))
 
 
 @blueprint.get("/<name>/<uuid:record_id>")
@@ -142,7 +142,8 @@ def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
         return _record_page(visitor, now, request.form, 409, conflict=_rows(kind, now.data))
     flashes.put("saved")
     many = kind.cardinality is Cardinality.MANY
-    return guards.see_other(f"/vault/{name}" if many else f"/vault/{name}/{record_id}")
+    place = f"/vault/{name}" if many else f"/vault/{name}/{record_id}"
+    return guards.see_other(forms.next_path(place))
 
 
 @blueprint.get("/<name>/<uuid:record_id>/delete")
@@ -185,6 +186,7 @@ def _form_page(
         kind=kind,
         inputs=inputs.of(kind, texts, problems, languages.current()),
         record=None,
+        next=forms.next_path(""),
         problems=problems,
     )
 
@@ -209,6 +211,7 @@ def _record_page(
         versions=[Version(number, at, _rows(kind, data)) for number, at, data in versions],
         shared=_shared(visitor).get(kind.name, []),
         conflict=conflict,
+        next=forms.next_path(""),
         problems=problems,
     )
 

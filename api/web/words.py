@@ -431,6 +431,7 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
         "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"
         " those items out."
     ),
+    "step_up": _l("Give your passphrase, or a passkey: sensitive data is shared only after that."),
     "wrong_secret": _l(
         "The name, the passphrase, the code or the passkey is not right. A code counts once, for"
         " half a minute."

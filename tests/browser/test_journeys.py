@@ -24,10 +24,12 @@ def stand_in_for_the_client(page):
 
 
 def decide(page, served, decision):
-    """Open a request and press a button."""
+    """Open a request and press a button; before it is allowed, look at it once more (CUX-21)."""
     page.goto(served.ask())
     page.click('.pills label:has-text("30")')
-    page.click(f'button[name=decision][value="{decision}"]')
+    if decision == "allow":
+        page.click('button[name=decision][value="check"]')
+    page.click(f'button[value="{decision}"], form.consent .decide-row button:not([name])')
 
 
 def test_allowing_leads_back_to_the_client(served, open_page):
@@ -36,6 +38,29 @@ def test_allowing_leads_back_to_the_client(served, open_page):
     asked = stand_in_for_the_client(page)
     sign_in(page)
     decide(page, served, "allow")
+    page.wait_for_url(ELSEWHERE)
+
+    assert "code=" in asked[0]
+
+
+def test_back_in_the_browser_loses_no_choice(served, open_page):
+    """CUX-21, UI-6: by Back, by "Change", and on to the client from the last step."""
+    page = open_page(locale="en")
+    asked = stand_in_for_the_client(page)
+    sign_in(page)
+    page.goto(served.ask())
+    page.check('input[value="addresses.locality"]')
+    page.click('.pills label:has-text("30")')
+    page.click('button[value="check"]')
+    page.wait_for_selector("#choices")
+    page.go_back()
+    assert page.is_checked('input[value="addresses.locality"]')
+    assert page.is_checked('input[value="P30D"]')
+    page.click('button[value="check"]')
+    page.click('button[formaction$="#duration"]')
+    assert page.is_checked('input[value="P30D"]')
+    page.click('button[value="check"]')
+    page.click("form.consent .decide-row button:not([name])")
     page.wait_for_url(ELSEWHERE)
 
     assert "code=" in asked[0]
