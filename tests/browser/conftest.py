@@ -5,21 +5,16 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from pds.records import Draft
+from tests.support.life import live
 from tests.support.stores import Store
 from tests.support.world import PASSPHRASE
 from tests.support.worlds import world_on
-
-CARDS = "".join(
-    f"BEGIN:VCARD\nVERSION:3.0\nFN:Person{number}\nEMAIL:person{number}@poct.example\nEND:VCARD\n"
-    for number in range(600)
-).encode()
 
 
 def pytest_collection_modifyitems(items):
@@ -34,41 +29,6 @@ class _Quiet(WSGIRequestHandler):
 
     def log_request(self, *_args):
         """Say nothing."""
-
-
-@dataclass
-class Served:
-    """A world behind a real port, and what is in it."""
-
-    world: object
-    url: str
-    aysel: object
-    market: object
-    template: object
-    sensitive: object
-    agreement: object
-    stopped: object
-    paused: object
-    record: object
-    import_id: object
-    staged_id: object
-    table_id: object
-    notice: str
-
-    def invite(self):
-        """Return an invitation that nobody has opened."""
-        return self.market.invite(self.template, "K-20431-0017")
-
-    def limited_link(self):
-        """Return a link as a letter to whoever lost the passphrase brings it."""
-        made = self.world.services.limited_sign_ins.make_link(self.aysel.vault_id)
-        return f"/limited/link/{made.text()}"
-
-    def ask(self, template=None, **members):
-        """Return a link as an organisation sends it."""
-        details = self.market.details(template or self.template, **members)
-        uri, _ = self.world.push(self.market, details)
-        return self.market.client.authorization_url(uri)
 
 
 @pytest.fixture(scope="session")
@@ -87,54 +47,7 @@ def served(stores):
         thread.start()
         stack.callback(thread.join)
         stack.callback(server.shutdown)
-        yield _populated(world, url)
-
-
-def _populated(world, url):
-    aysel = world.person("aysel")
-    records = aysel.records
-    records.save(Draft("profile", {"given_name": "Aysel", "family_name": "Məmmədova"}))
-    record = records.save(Draft("contact", {"email": "aysel@poct.example"}))
-    record = records.save(Draft("contact", {"email": "a@poct.example"}, record.id, record.version))
-    records.save(Draft("contact", {"phone": "+994501234567"}))
-    market = world.organisation("Xəzər Market")
-    template = market.publish(
-        required=["profile.given_name", "contact.email"],
-        optional=["contact.phone", "addresses.locality", "health.conditions"],
-    )
-    sensitive = market.publish(required=["health.conditions", "transactions.amount"])
-    shared = world.connect(aysel, market, template, optional=["contact.phone"])
-    assert shared.get("/v1/records").status_code == 200
-    bank = world.organisation("Günəş Bank")
-    stopped = world.connect(aysel, bank, bank.publish(required=["profile.given_name"]))
-    stopped.withdraw()
-    clinic = world.organisation("Sağlam Klinika")
-    paused = world.connect(aysel, clinic, clinic.publish(required=["profile.given_name"]))
-    world.services.pauses.pause(aysel.visitor.vault, paused.agreement_id)
-    kredit = world.organisation("Tez Kredit")
-    refused = kredit.publish(required=["profile.given_name"])
-    uri, _ = world.push(kredit, kredit.details(refused))
-    opened = world.open_request(aysel, kredit, uri)
-    world.refuse(aysel, opened)
-    imports = world.services.imports(aysel.visitor)
-    import_id = imports.stage("vcard", CARDS)
-    imports.advance(import_id)
-    return Served(
-        world,
-        url,
-        aysel,
-        market,
-        template,
-        sensitive,
-        shared.agreement_id,
-        stopped.agreement_id,
-        paused.agreement_id,
-        record.id,
-        import_id,
-        imports.stage("vcard", CARDS),
-        imports.tables.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
-        opened[2],
-    )
+        yield live(world, url)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Every page, in both languages, on a phone and a desk, in light and dark (UI-18 to UI-23).
 
-axe-core finds no violation of WCAG 2.2 AA nor of its best practices, nothing is wider than the
-window, and nothing that can be pressed is smaller than 24 pixels.
+axe-core finds no violation of WCAG 2.2 AA nor of its best practices, no text leaves its box at 320
+pixels either, nothing that can be pressed is smaller than 24 pixels, and no page weighs more than
+200 KiB with all that it loads.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import pages
 from tests.browser.conftest import sign_in
 from tests.support.auditing import engaged, integrate
 from tests.support.world import PASSPHRASE
@@ -25,7 +27,28 @@ async (tags) => {
   return found.violations.map((one) => one.id + ": " + one.nodes.map(told).join("; "));
 }
 """
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Text that leaves its box, at any width; what scrolls by itself (a table, code) is meant to.
+OVERFLOWING = """
+() => {
+  const root = document.documentElement;
+  const scrolls = (each) => each && (/auto|scroll|hidden/.test(getComputedStyle(each).overflowX)
+    || scrolls(each.parentElement));
+  return [...document.querySelectorAll("main *, header *, footer *")]
+    .filter((each) => each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1)
+    .filter((each) => each.checkVisibility() && !each.closest(".sr-only, svg") && !scrolls(each))
+    .map((each) => "text leaves " + each.outerHTML.slice(0, 120))
+    .concat(root.scrollWidth > root.clientWidth ? ["wider than the window"] : []);
+}
+"""
+# In bytes as a browser stores them, the page itself included.
+WEIGHT = """
+() => ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type))
+  .reduce((sum, each) => sum + each.decodedBodySize, 0)
+"""
+COLOURS_AND_LANGUAGE = """
+() => [matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light",
+  document.documentElement.lang]
+"""
 # Links in running text are excepted (WCAG 2.5.8), what is hidden from sight has no size.
 SMALL_TARGETS = """
 () => [...document.querySelectorAll("button, [role=button], nav a, select, input")]
@@ -45,77 +68,14 @@ VIEWS = (
     else OPPOSITES
 )
 each_view = pytest.mark.parametrize(("width", "colours", "language"), VIEWS)
-PUBLIC = [
-    "/",
-    "/sign-up",
-    "/sign-in",
-    "/recover",
-    "/lost-passphrase",
-    "/lost-passphrase/asked",
-    "/limited/link/nothing",
-    "/vault-deletion",
-    "/vault-deletion/done",
-    "/help",
-    "/organisation",
-    "/auditor",
-    "/docs",
-    "/docs/errors",
-    "/docs/errors/consent-withdrawn",
-    "/nowhere",
-    "/oauth/authorize",
-    "/invitation/nothing",
-]
+HEIGHT = 800
+NARROWEST = 320
+WEIGHT_MOST = 200 * 1024
+PICTURES = os.environ.get("PDS_PICTURES")
+"""Folder to which a picture of each page is written; `make screenshots` sets it."""
 
 
-def pages_of(served):
-    """Return the pages of someone who is signed in and has unlocked."""
-    held = served.invite()
-    served.world.go_on(served.aysel, held)
-    return [
-        "/",
-        "/vault",
-        "/vault?q=aysel",
-        "/vault?q=nothing-like-it",
-        "/vault/contact",
-        "/vault/bookmarks",
-        "/vault/products/new",
-        "/vault/address_book/new",
-        "/vault/preferences/new",
-        f"/vault/contact/{served.record}",
-        f"/vault/contact/{served.record}/delete",
-        "/imports",
-        f"/imports/{served.import_id}",
-        f"/imports/{served.staged_id}",
-        f"/imports/{served.table_id}",
-        "/connections",
-        "/connections?q=nothing-like-it",
-        "/connections/history",
-        "/connections/then",
-        "/connections/stop-all",
-        f"/connections/{served.agreement}",
-        f"/connections/{served.agreement}/narrow",
-        f"/connections/{served.agreement}/stop",
-        f"/connections/{served.stopped}",
-        f"/connections/{served.paused}",
-        f"/connections/{served.paused}/resume",
-        "/receipts",
-        f"/notices/{served.notice}",
-        "/activity",
-        "/settings",
-        "/settings/letters",
-        "/vault-deletion",
-        "/settings/sessions",
-        "/settings/second-step",
-        "/settings/passkeys",
-        served.ask(),
-        served.ask(served.sensitive),
-        served.invite()["url"],
-        held["url"],
-        served.ask(invitation=held["id"]),
-    ]
-
-
-def look(page, problems, path=None):
+def look(page, problems, name, path=None):
     """Check the page that is open, or the one at `path`."""
     if path is not None:
         page.goto(path)
@@ -123,52 +83,55 @@ def look(page, problems, path=None):
     where = path or page.url
     problems += [f"{where}: {found}" for found in page.evaluate(CHECK, RULES)]
     problems += [f"{where}: too small: {found}" for found in page.evaluate(SMALL_TARGETS)]
-    if page.evaluate(TOO_WIDE) > 0:
-        problems.append(f"{where}: wider than the window")
+    if (weight := page.evaluate(WEIGHT)) > WEIGHT_MOST:
+        problems.append(f"{where}: {weight} bytes")
+    if PICTURES:
+        view = name, page.viewport_size["width"], *page.evaluate(COLOURS_AND_LANGUAGE)
+        page.screenshot(path=f"{PICTURES}/{'-'.join(map(str, view))}.png", full_page=True)
+    for width in {page.viewport_size["width"], NARROWEST}:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        problems += [f"{where}, {width}: {found}" for found in page.evaluate(OVERFLOWING)]
+
+
+def look_at_each(page, problems, language, listed):
+    """Check pages by endpoint; each shows itself in the language that is set."""
+    for endpoint, paths in listed.items():
+        for number, path in enumerate(paths, start=1):
+            look(page, problems, f"{endpoint}-{number}", path)
+            assert page.locator("html").get_attribute("lang") == language
 
 
 @each_view
 def test_every_page_is_accessible(served, open_page, language, colours, width):
     """UI-18, UI-20, UI-23, CUX-15"""
     page = open_page(
-        viewport={"width": width, "height": 800}, color_scheme=colours, locale=language
+        viewport={"width": width, "height": HEIGHT}, color_scheme=colours, locale=language
     )
     problems = []
-    for path in (*PUBLIC, served.invite()["url"]):
-        look(page, problems, path)
-    look(page, problems, served.limited_link())
+    look_at_each(page, problems, language, pages.PUBLIC)
+    look(page, problems, "invitations.show-signed-out", served.invite()["url"])
+    look(page, problems, "limited.link-good", served.limited_link())
     page.click("main form[method=post] button")
-    for path in (
-        "/limited",
-        f"/limited/{served.agreement}/stop",
-        "/limited/stop-all",
-        "/limited/delete",
-    ):
-        look(page, problems, path)
+    look_at_each(page, problems, language, pages.limited(served))
     sign_in(page)
     if page.locator("html").get_attribute("lang") != language:
         page.click(f"button[name=locale][value={language}]")
-    for path in pages_of(served):
-        look(page, problems, path)
-        assert page.locator("html").get_attribute("lang") == language
-    page.goto("/receipts")
-    look(page, problems, page.get_attribute('main a[href^="/receipts/"]', "href"))
+    look_at_each(page, problems, language, pages.own(served))
     page.goto("/vault/contact/new")
     page.click("main form[method=post] button")
-    look(page, problems)
+    look(page, problems, "vault.new-refused")
     page.goto(served.ask(served.sensitive))
     page.check('input[name=duration][value="P30D"]')
     page.check("#confirm_sensitive")
     page.click('button[value="check"]')
     page.wait_for_selector("#passphrase")
-    look(page, problems)
+    look(page, problems, "authorize.check")
     page.goto("/settings/second-step")
     page.fill("#passphrase", PASSPHRASE)
     page.click("main form[method=post] button")
-    look(page, problems)
+    look(page, problems, "second_step.begin")
     page.click('form[action="/lock"] button')
-    for path in ("/", "/unlock", "/connections", "/activity"):
-        look(page, problems, path)
+    look_at_each(page, problems, language, pages.LOCKED)
 
     assert not problems, "\n".join(problems)
 
@@ -177,30 +140,30 @@ def test_every_page_is_accessible(served, open_page, language, colours, width):
 def test_the_auditors_desk_is_accessible(served, open_page, language, colours, width):
     """UI-18, UI-23"""
     page = open_page(
-        viewport={"width": width, "height": 800}, color_scheme=colours, locale=language
+        viewport={"width": width, "height": HEIGHT}, color_scheme=colours, locale=language
     )
     auditor, problems = engaged(served.world), []
     integrate(served.world)
     page.goto("/auditor")
     page.fill("#access", auditor.access)
     page.click("main form button")
-    desk = f"/auditor/engagements/{auditor.engagement_id}"
-    for path in (
-        "/auditor/engagements",
-        desk,
-        f"{desk}/events",
-        f"{desk}/events?event=nothing.like-it",
-        f"{desk}/agreements/{served.agreement}",
-        f"{desk}/checks",
-        f"{desk}/alerts",
-        f"{desk}/figures",
-        f"{desk}/packs",
-        f"{desk}/samples",
-    ):
-        look(page, problems, path)
-        assert page.locator("html").get_attribute("lang") == language
+    look_at_each(page, problems, language, pages.desk(served, auditor))
 
     assert not problems, "\n".join(problems)
+
+
+def test_no_page_is_forgotten(served):
+    """UI-18"""
+    shown = {
+        rule.endpoint.removeprefix("web.")
+        for rule in served.world.app.url_map.iter_rules()
+        if rule.endpoint.startswith("web.") and "GET" in rule.methods
+    }
+    listed = pages.PUBLIC | pages.limited(served) | pages.own(served) | pages.LOCKED
+    listed |= pages.desk(served, engaged(served.world))
+
+    assert shown - listed.keys() == pages.FILES | pages.ELSEWHERE
+    assert listed.keys() - shown == {"nowhere"}
 
 
 def test_a_mistake_takes_the_reader_to_the_summary_and_on_to_the_field(open_page):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Error as PlaywrightError
 
 from api import security
-from tests.browser.conftest import CARDS, sign_in
+from tests.browser.conftest import sign_in
+from tests.support.life import CARDS
 from tests.support.world import PASSPHRASE
 
 ELSEWHERE = "https://client.example/**"

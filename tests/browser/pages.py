@@ -1,0 +1,119 @@
+"""Every page, by the endpoint that shows it: what looks at pages takes them from here."""
+
+from __future__ import annotations
+
+PUBLIC = {
+    "entrance.home": ["/"],
+    "entrance.sign_up_form": ["/sign-up"],
+    "entrance.sign_in_form": ["/sign-in"],
+    "entrance.recover_form": ["/recover"],
+    "limited.lost": ["/lost-passphrase"],
+    "limited.asked": ["/lost-passphrase/asked"],
+    "limited.link": ["/limited/link/nothing"],
+    "deletion.show": ["/vault-deletion"],
+    "deletion.done": ["/vault-deletion/done"],
+    "help.show": ["/help"],
+    "help.organisation": ["/organisation"],
+    "help.errors": ["/docs/errors"],
+    "help.error": ["/docs/errors/consent-withdrawn"],
+    "auditor_entrance.show": ["/auditor"],
+    "reference.show": ["/docs"],
+    "authorize.show": ["/oauth/authorize"],
+    "invitations.show": ["/invitation/nothing"],
+    "nowhere": ["/nowhere"],
+}
+"""Pages that need no sign-in; the last one is the page for what is not there."""
+
+LOCKED = {
+    "entrance.home": ["/"],
+    "entrance.unlock_form": ["/unlock"],
+    "connections.current": ["/connections"],
+    "activity.show": ["/activity"],
+}
+"""Pages of someone who is signed in and has locked the vault."""
+
+FILES = {"activity.proof", "documents.receipt_proof"}
+"""What is downloaded, and never shown."""
+
+ELSEWHERE = {"letters.confirm_form", "passkeys.confirm_removal"}
+"""Pages that one must have a letter or a device for; tests of their own look at them."""
+
+
+def limited(life):
+    """Return the pages of whoever lost the passphrase and came by a link."""
+    return {
+        "limited.show": ["/limited"],
+        "limited.stop_form": [f"/limited/{life.agreement}/stop"],
+        "limited.stop_all_form": ["/limited/stop-all"],
+        "limited.delete_form": ["/limited/delete"],
+    }
+
+
+def own(life):
+    """Return the pages of someone who is signed in and has unlocked."""
+    held = life.invite()
+    life.world.go_on(life.aysel, held)
+    return {
+        "entrance.home": ["/"],
+        "vault.overview": ["/vault", "/vault?q=aysel", "/vault?q=nothing-like-it"],
+        "vault.collection": ["/vault/contact", "/vault/bookmarks"],
+        "vault.new_form": [
+            "/vault/products/new",
+            "/vault/address_book/new",
+            "/vault/preferences/new",
+        ],
+        "vault.record": [f"/vault/contact/{life.record}"],
+        "vault.delete_form": [f"/vault/contact/{life.record}/delete"],
+        "imports.choose": ["/imports"],
+        "imports.progress": [
+            f"/imports/{life.import_id}",
+            f"/imports/{life.staged_id}",
+            f"/imports/{life.table_id}",
+        ],
+        "connections.current": ["/connections", "/connections?q=nothing-like-it"],
+        "connections.history": ["/connections/history"],
+        "connections.then": ["/connections/then"],
+        "connections.stop_all_form": ["/connections/stop-all"],
+        "connections.connection": [
+            f"/connections/{life.agreement}",
+            f"/connections/{life.stopped}",
+            f"/connections/{life.paused}",
+        ],
+        "connections.stop_form": [f"/connections/{life.agreement}/stop"],
+        "connections.resume_form": [f"/connections/{life.paused}/resume"],
+        "narrowing.form": [f"/connections/{life.agreement}/narrow"],
+        "documents.all_receipts": ["/receipts"],
+        "documents.receipt": [f"/receipts/{life.receipt}"],
+        "documents.notice": [f"/notices/{life.notice}"],
+        "activity.show": ["/activity"],
+        "settings.show": ["/settings"],
+        "letters.show": ["/settings/letters"],
+        "deletion.show": ["/vault-deletion"],
+        "sessions.show": ["/settings/sessions"],
+        "second_step.show": ["/settings/second-step"],
+        "passkeys.show": ["/settings/passkeys"],
+        "authorize.show": [
+            life.ask(),
+            life.ask(life.sensitive),
+            life.ask(invitation=held["id"]),
+        ],
+        "invitations.show": [life.invite()["url"], held["url"]],
+    }
+
+
+def desk(life, auditor):
+    """Return the pages of an auditor at work in an engagement."""
+    at = f"/auditor/engagements/{auditor.engagement_id}"
+    sample = auditor.post("samples", {"size": 2}).json()["id"]
+    return {
+        "auditor_entrance.engagements": ["/auditor/engagements"],
+        "auditor_desk.show": [at],
+        "auditor_desk.events": [f"{at}/events", f"{at}/events?event=nothing.like-it"],
+        "auditor_agreements.show": [f"{at}/agreements/{life.agreement}"],
+        "auditor_agreements.checks": [f"{at}/checks"],
+        "auditor_alerts.show": [f"{at}/alerts"],
+        "auditor_figures.show": [f"{at}/figures"],
+        "auditor_packs.show": [f"{at}/packs"],
+        "auditor_samples.show": [f"{at}/samples"],
+        "auditor_samples.one": [f"{at}/samples/{sample}"],
+    }

@@ -1,0 +1,104 @@
+"""One person's life with a vault: something of everything that a page can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consent import receipts
+from pds.records import Draft
+
+CARDS = "".join(
+    f"BEGIN:VCARD\nVERSION:3.0\nFN:Person{number}\nEMAIL:person{number}@poct.example\nEND:VCARD\n"
+    for number in range(600)
+).encode()
+
+
+@dataclass
+class Life:
+    """A person, and what of theirs is in a world."""
+
+    world: object
+    url: str
+    aysel: object
+    market: object
+    template: object
+    sensitive: object
+    agreement: object
+    stopped: object
+    paused: object
+    record: object
+    import_id: object
+    staged_id: object
+    table_id: object
+    notice: str
+    receipt: object
+
+    def invite(self):
+        """Return an invitation that nobody has opened."""
+        return self.market.invite(self.template, "K-20431-0017")
+
+    def limited_link(self):
+        """Return a link as a letter to whoever lost the passphrase brings it."""
+        made = self.world.services.limited_sign_ins.make_link(self.aysel.vault_id)
+        return f"/limited/link/{made.text()}"
+
+    def ask(self, template=None, **members):
+        """Return a link as an organisation sends it."""
+        details = self.market.details(template or self.template, **members)
+        uri, _ = self.world.push(self.market, details)
+        return self.market.client.authorization_url(uri)
+
+
+def live(world, url):
+    """Give a world that is served at an address one person's life."""
+    aysel = world.person("aysel")
+    records = aysel.records
+    records.save(Draft("profile", {"given_name": "Aysel", "family_name": "Məmmədova"}))
+    record = records.save(Draft("contact", {"email": "aysel@poct.example"}))
+    record = records.save(Draft("contact", {"email": "a@poct.example"}, record.id, record.version))
+    records.save(Draft("contact", {"phone": "+994501234567"}))
+    market = world.organisation("Xəzər Market")
+    template = market.publish(
+        required=["profile.given_name", "contact.email"],
+        optional=["contact.phone", "addresses.locality", "health.conditions"],
+    )
+    sensitive = market.publish(required=["health.conditions", "transactions.amount"])
+    shared = world.connect(aysel, market, template, optional=["contact.phone"])
+    assert shared.get("/v1/records").status_code == 200
+    bank = world.organisation("Günəş Bank")
+    stopped = world.connect(aysel, bank, bank.publish(required=["profile.given_name"]))
+    stopped.withdraw()
+    clinic = world.organisation("Sağlam Klinika")
+    paused = world.connect(aysel, clinic, clinic.publish(required=["profile.given_name"]))
+    world.services.pauses.pause(aysel.visitor.vault, paused.agreement_id)
+    kredit = world.organisation("Tez Kredit")
+    refused = kredit.publish(required=["profile.given_name"])
+    uri, _ = world.push(kredit, kredit.details(refused))
+    opened = world.open_request(aysel, kredit, uri)
+    world.refuse(aysel, opened)
+    imports = world.services.imports(aysel.visitor)
+    import_id = imports.stage("vcard", CARDS)
+    imports.advance(import_id)
+    return Life(
+        world,
+        url,
+        aysel,
+        market,
+        template,
+        sensitive,
+        shared.agreement_id,
+        stopped.agreement_id,
+        paused.agreement_id,
+        record.id,
+        import_id,
+        imports.stage("vcard", CARDS),
+        imports.tables.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
+        opened[2],
+        _first_receipt(aysel),
+    )
+
+
+def _first_receipt(person):
+    vault = person.visitor.vault
+    with person.world.services.uow.read() as session:
+        return receipts.of_vault(session, vault.bucket, vault.id)[-1].id
