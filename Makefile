@@ -142,6 +142,8 @@ screenshots: $(STAMP) programs ## Write a picture of every page in every view to
 	@mkdir -p $(PICTURES)
 	PDS_EVERY_VIEW=1 PDS_PICTURES=$(PICTURES) $(BIN)/pytest tests/browser/test_accessibility.py
 	cp $(PICTURES)/authorize.show-1-1280-light-en.png docs/images/consent-en.png
+	cp $(PICTURES)/authorize.show-1-1280-light-az.png docs/images/consent-az.png
+	cp $(PICTURES)/vault.overview-1-1280-light-en.png docs/images/vault-en.png
 
 interop: $(STAMP) peers ## Run clients of other people against the server, and against another server
 	$(BIN)/pytest tests/interop
