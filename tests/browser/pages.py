@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PUBLIC = {
-    "entrance.home": ["/"],
+    "home.show": ["/"],
     "entrance.sign_up_form": ["/sign-up"],
     "entrance.sign_in_form": ["/sign-in"],
     "entrance.recover_form": ["/recover"],
@@ -25,7 +25,7 @@ PUBLIC = {
 """Pages that need no sign-in; the last one is the page for what is not there."""
 
 LOCKED = {
-    "entrance.home": ["/"],
+    "home.show": ["/"],
     "entrance.unlock_form": ["/unlock"],
     "connections.current": ["/connections"],
     "activity.show": ["/activity"],
@@ -54,7 +54,7 @@ def own(life):
     held = life.invite()
     life.world.go_on(life.aysel, held)
     return {
-        "entrance.home": ["/"],
+        "home.show": ["/"],
         "vault.overview": ["/vault", "/vault?q=aysel", "/vault?q=nothing-like-it"],
         "vault.collection": ["/vault/contact", "/vault/bookmarks"],
         "vault.new_form": [
