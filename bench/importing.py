@@ -19,7 +19,7 @@ from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, insert
 
 from pds.crypto.sealed_box import Kind, pad, seal
 from pds.importing import parse
-from pds.imports import BATCH_RECORDS
+from pds.imports.staging import BATCH_RECORDS
 from tests.support.stores import Stores
 from tests.support.worlds import world_on
 

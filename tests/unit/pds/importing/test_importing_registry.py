@@ -4,7 +4,7 @@ import pytest
 
 from pds.catalogue import CATALOGUE
 from pds.errors import LimitExceededError, NotFoundError
-from pds.importing import FORMATS, MAX_FILE_BYTES, MAX_ITEMS, Note, Position, detect, parse
+from pds.importing import FORMATS, MAX_FILE_BYTES, Note, Position, detect, parse, results
 from pds.importing.words import WORDS
 
 
@@ -48,9 +48,13 @@ def test_a_file_that_is_too_large_is_not_even_looked_at(name):
         parse(name, bytes(MAX_FILE_BYTES + 1))
 
 
-def test_a_file_with_too_many_items_is_refused_as_a_whole():
-    with pytest.raises(LimitExceededError, match="items"):
-        parse("vcard", b"BEGIN:VCARD\nEND:VCARD\n" * (MAX_ITEMS + 1))
+def test_a_file_with_too_many_items_is_refused_as_a_whole(monkeypatch):
+    monkeypatch.setattr(results, "MAX_ITEMS", 100)
+    card = b"BEGIN:VCARD\nFN:Leyla\nEND:VCARD\n"
+
+    assert len(parse("vcard", card * 100).candidates) == 100
+    with pytest.raises(LimitExceededError, match="more than 100 items"):
+        parse("vcard", card * 101)
 
 
 def test_everything_has_words_in_both_languages():
