@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy.orm import Session
 
 from api import searching
 from api.wiring import Wiring
-from consent.auditing import alerts
+from consent.auditing import alerts, engagements
 from consent.auditing.alerts import Alert
 from consent.auditing.engagements import Seat
 
@@ -19,15 +21,23 @@ def find(services: Wiring, seat: Seat) -> list[Alert]:
     return found
 
 
-def review(services: Wiring, seat: Seat, key: str, *, state: str, note: str) -> None:
-    """Record what an auditor makes of an alert.
+def owners(services: Wiring, seat: Seat) -> dict[UUID, str]:
+    """Return who may look after an alert: the auditors of the engagement, by name."""
+    with services.uow.read() as session:
+        return engagements.members(session, seat.scope.engagement_id)
+
+
+def review(
+    services: Wiring, seat: Seat, key: str, *, state: str, note: str, owner: str | None
+) -> None:
+    """Record what an auditor makes of an alert; `owner` None leaves it with whom it is.
 
     Raises:
-        ValidationFailedError: there is no such alert or state, or a note is missing.
+        ValidationFailedError: there is no such alert, state or owner, or a note is missing.
     """
     now = services.clock.now()
 
     def job(session: Session) -> None:
-        alerts.review(session, seat, key, state=state, note=note, now=now)
+        alerts.review(session, seat, key, state=state, note=note, owner=owner, now=now)
 
     services.uow.write(job)

@@ -16,6 +16,7 @@ from api.resources import (
     audit_alerts,
     audit_packs,
     audit_samples,
+    audit_unmaskings,
     authentication,
     documentation,
     grant_management,
@@ -84,6 +85,7 @@ def create_app(services: Wiring) -> Flask:
         audit_packs.blueprint,
         audit_samples.blueprint,
         audit_alerts.blueprint,
+        audit_unmaskings.blueprint,
         log_pages.blueprint,
     ):
         app.register_blueprint(plain)

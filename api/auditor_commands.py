@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from sqlalchemy.orm import Session
 
 from api.command_line import instance_option, json_option, print_json, services_of
+from api.unmasking_commands import unmasking
 from consent import auditors
 from consent.auditing import engagements
 from pds.clock import rfc3339
@@ -149,3 +150,6 @@ def show(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     for each in people:
         console.print(f"{each.id}  {each.name}  until {rfc3339(each.expires_at)}")
     console.print(table)
+
+
+auditor.add_command(unmasking)

@@ -23,6 +23,7 @@ from api.witnesses.asking import Witness
 from consent.acts import ActService
 from consent.agreements import AgreementService
 from consent.amendments import AmendmentService
+from consent.auditing.unmasking import UnmaskingService
 from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.deletions import DeletionService
@@ -84,6 +85,7 @@ class Wiring:
     narrowing: NarrowingService
     endings: EndingService
     deletions: DeletionService
+    unmasking: UnmaskingService
     pauses: PauseService
     custody: CustodyService
     obligations: ObligationService
@@ -219,6 +221,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         agreements=agreements,
         narrowing=NarrowingService(store, clock, amendments),
         endings=endings,
+        unmasking=UnmaskingService(store, ids, clock, log, sink),
         deletions=DeletionService(
             store, clock, sink, endings, timedelta(days=settings.vault.deletion_cooling_days)
         ),

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from consent.auditing import unmasking
 from consent.endings import EndingService
 from consent.invitations import holding
 from consent.models import Event, EventPayload
@@ -129,6 +130,7 @@ class DeletionService:
     def _end(self, session: Session, vault: VaultRef, *, asks_erasure: bool, now: datetime) -> None:
         self.endings.withdraw_all(session, vault, request_deletion=asks_erasure, now=now)
         holding.give_up_all(session, vault, now=now)
+        unmasking.forget(session, vault)
         self.sink.append(session, vault, VaultEvent(EventName.VAULT_DELETED, now))
         shredding.shred_keys(session, vault, now=now)
 

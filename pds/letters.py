@@ -53,6 +53,8 @@ class LetterKind(StrEnum):
     DELETION_ASKED = "deletion-asked"
     DELETION_OFF = "deletion-off"
     DELETED = "deleted"
+    UNMASKING_ASKED = "unmasking-asked"
+    UNMASKED = "unmasked"
 
 
 SECURITY = frozenset(
@@ -73,6 +75,8 @@ SECURITY = frozenset(
         LetterKind.DELETION_ASKED,
         LetterKind.DELETION_OFF,
         LetterKind.DELETED,
+        LetterKind.UNMASKING_ASKED,
+        LetterKind.UNMASKED,
     }
 )
 CHOICES = tuple(kind for kind in LetterKind if kind not in SECURITY)

@@ -25,12 +25,15 @@ def listed(seat: Seat) -> Response:
 @blueprint.post("")
 @seated
 def review(seat: Seat) -> Response:
-    """Record a `state` and a `note` for the alert of a `key`."""
+    """Record a `state`, a `note` and an `owner` for the alert of a `key`; no `owner`: as it was."""
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise ValidationFailedError([Issue("", "type", "a JSON object")])
     given = {name: str(body.get(name, "")).strip() for name in ("key", "state", "note")}
-    alerting.review(wiring(), seat, given["key"], state=given["state"], note=given["note"])
+    owner = str(body["owner"] or "") if "owner" in body else None
+    alerting.review(
+        wiring(), seat, given["key"], state=given["state"], note=given["note"], owner=owner
+    )
     return as_json({"alerts": [_alert(each) for each in alerting.find(wiring(), seat)]})
 
 
@@ -44,4 +47,5 @@ def _alert(each: Alert) -> dict[str, JSONValue]:
         "detail": dict(each.detail),
         "state": each.state.value,
         "note": each.note,
+        "owner": str(each.owner_id) if each.owner_id else None,
     }

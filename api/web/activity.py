@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from api import evidence
 from api.web import guards, pages
 from api.wiring import wiring
 from consent import connections
+from consent.auditing.unmasking import Asked
 from consent.connections import ConnectionView, GrantView
 from consent.log import reader
 from consent.log.entries import grant_stream
@@ -28,6 +29,12 @@ from pds.sessions import Visitor
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
 
 _PAGE_EVENTS = 30
+_UNMASKINGS = (
+    EventName.UNMASKING_ASKED,
+    EventName.UNMASKING_REFUSED,
+    EventName.UNMASKED,
+    EventName.UNMASKING_TAKEN_BACK,
+)
 _READS = (EventName.DATA_READ, EventName.DATA_READ_DENIED)
 
 
@@ -37,7 +44,8 @@ class Entry:
 
     `index` is its place in the signed log; None while it waits for the next signature, which takes
     seconds. `is_erased`: its public part is gone by retention, what remains in the log is noise.
-    `details` is the private part, or None while the vault is locked.
+    `details` is the private part, or None while the vault is locked. `unmasking` is shown to its
+    person with the reason, locked or not.
     """
 
     id: UUID
@@ -52,6 +60,7 @@ class Entry:
     is_erased: bool
     details: Mapping[str, object] | None
     has_details: bool
+    unmasking: Asked | None = None
 
     @property
     def is_read(self) -> bool:
@@ -78,10 +87,16 @@ def show(visitor: Visitor) -> ResponseReturnValue:
         )
         views = connections.of_vault(session, bucket, vault_id, now=services.clock.now())
     by_grant = {grant.id: view for view in views for grant in view.grants}
-    entries = [_entry(visitor, event, by_grant, size) for event in events[:_PAGE_EVENTS]]
+    shown = events[:_PAGE_EVENTS]
+    unmaskings = _unmaskings(visitor, shown)
+    entries = [
+        replace(_entry(visitor, event, by_grant, size), unmasking=unmaskings.get(event.at))
+        for event in shown
+    ]
     return pages.page(
         "activity.html",
         entries=entries,
+        waits=services.unmasking.waits_for(visitor.vault),
         following=entries[-1].id if len(events) > _PAGE_EVENTS else None,
         first=_before() is None,
         size=size,
@@ -115,6 +130,18 @@ def of_grants(visitor: Visitor, grants: Sequence[GrantView], *, limit: int) -> l
         ]
     events.sort(key=lambda event: event.id, reverse=True)
     return [_entry(visitor, event, {}, size) for event in events[:limit]]
+
+
+def _unmaskings(visitor: Visitor, events: Iterable[LoggedEvent]) -> Mapping[datetime, Asked]:
+    if not any(event.name in _UNMASKINGS for event in events):
+        return {}
+    # An event has the instant of what it tells of, to the microsecond.
+    return {
+        at: each
+        for each in wiring().unmasking.of_vault(visitor.vault)
+        for at in (each.asked_at, each.decided_at, each.taken_back_at)
+        if at is not None
+    }
 
 
 def _entry(

@@ -1,4 +1,4 @@
-"""The auditor's desk: alerts, each with a state and a note (AUD-14)."""
+"""The auditor's desk: alerts, each with a state, an owner and a note (AUD-14)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def review(seat: Seat) -> ResponseReturnValue:
     key, note = request.form.get("key", ""), request.form.get("note", "").strip()
     state = request.form.get("state", "")
     try:
-        alerting.review(wiring(), seat, key, state=state, note=note)
+        owner = request.form.get("owner", "")
+        alerting.review(wiring(), seat, key, state=state, note=note, owner=owner)
     except ValidationFailedError:
         text = gettext(
             "Say why in a note of at most %(most)s characters; only an open alert needs none.",
@@ -51,6 +52,7 @@ def _page(seat: Seat, *problems: Problem, status: int = 200) -> Response:
         status,
         alerts=alerting.find(wiring(), seat),
         states=tuple(State),
+        owners=alerting.owners(wiring(), seat),
         organisations=auditor_desk.organisations_of(seat),
         problems=problems,
     )

@@ -245,6 +245,25 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _l("What is left"),
         "/vault-deletion/done",
     ),
+    LetterKind.UNMASKING_ASKED: _Words(
+        _l("An auditor asks who you are"),
+        _l(
+            "An auditor who checks how organisations use data sees you under a pseudonym, and asks"
+            " to know the name that you sign in with. You say yes or no; if you do nothing, it"
+            " stays closed. Your records are not part of it."
+        ),
+        _l("See who asks, and why"),
+        "/unmaskings",
+    ),
+    LetterKind.UNMASKED: _Words(
+        _l("An auditor was told who you are"),
+        _l(
+            "An auditor sees you under a pseudonym. A second person agreed that this auditor may"
+            " know the name that you sign in with, for a time. Your records were not shown."
+        ),
+        _l("See who, and why"),
+        "/unmaskings",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from api.web import (
     auditor_figures,
     auditor_packs,
     auditor_samples,
+    auditor_unmaskings,
     authorize,
     connections,
     cookies,
@@ -39,6 +40,7 @@ from api.web import (
     reference,
     second_step,
     sign_in_sessions,
+    unmaskings,
     vault,
 )
 from consent.errors import LogHaltedError, LogStalledError
@@ -60,6 +62,7 @@ _MODULES = (
     connections,
     narrowing,
     activity,
+    unmaskings,
     preferences,
     letter_settings,
     second_step,
@@ -77,6 +80,7 @@ _MODULES = (
     auditor_agreements,
     auditor_packs,
     auditor_samples,
+    auditor_unmaskings,
     auditor_figures,
     auditor_alerts,
 )

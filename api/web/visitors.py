@@ -40,6 +40,8 @@ def start(entrance: Entrance) -> Housekeeping:
     cookies.drop("r")
     if services.limited_sign_ins.end_all(entrance.ref):
         flashes.put("limited-used")
+    if services.unmasking.waits_for(entrance.ref):
+        flashes.put("unmasking-asked")
     cookies.put("s", signed.text(), max_age_seconds=services.settings.vault.sign_in_seconds)
     return _open(signed, opened)
 

@@ -16,6 +16,8 @@ from flask_babel.speaklater import LazyString
 from consent import durations
 from consent.auditing.alerts import Kind
 from consent.auditing.alerts import State as AlertState
+from consent.auditing.unmasking import Decider, Way
+from consent.auditing.unmasking import State as UnmaskingState
 from consent.vocabulary import (
     AccessMode,
     AgreementState,
@@ -103,6 +105,14 @@ NOTES: Mapping[str, Note] = {
     "address-given": Note(_l("A letter is on its way. Open the link in it to confirm."), "info"),
     "address-taken-away": Note(_l("You get no letters any more."), "info"),
     "address-confirmed": Note(_l("Your address is confirmed.")),
+    "unmasking-asked": Note(
+        _l("An auditor asks to know who you are. The question stands under “Activity”."), "warning"
+    ),
+    "unmasking-allowed": Note(
+        _l("The auditor may see the name that you sign in with, for a week."), "info"
+    ),
+    "unmasking-refused": Note(_l("You said no. The auditor does not learn who you are.")),
+    "unmasking-closed": Note(_l("Closed. The auditor is shown your name no more.")),
     "cancelled": Note(_l("The import is cancelled. What was already imported stays."), "info"),
 }
 
@@ -208,6 +218,10 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.DELETION_ASKED: _l("Deletion of the vault was asked for"),
     EventName.DELETION_CANCELLED: _l("The vault is kept: its deletion was taken back"),
     EventName.VAULT_DELETED: _l("The vault was deleted"),
+    EventName.UNMASKING_ASKED: _l("An auditor asked to know who you are"),
+    EventName.UNMASKING_REFUSED: _l("You did not tell an auditor who you are"),
+    EventName.UNMASKED: _l("An auditor was allowed to know who you are"),
+    EventName.UNMASKING_TAKEN_BACK: _l("You closed your name to an auditor again"),
     "vault.notice_address_changed": _l("The address for letters was changed"),
     "record.written": _l("Something was written to the vault"),
     "record.deleted": _l("Something was deleted from the vault"),
@@ -291,6 +305,10 @@ EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.ENGAGEMENT_ENDED: _l("Engagement ended"),
     EventName.EVIDENCE_SEARCHED: _l("Auditor searched"),
     EventName.EVIDENCE_EXPORTED: _l("Evidence taken"),
+    EventName.PSEUDONYM_ASKED: _l("Auditor asked for a name"),
+    EventName.PSEUDONYM_KEPT: _l("Name kept from an auditor"),
+    EventName.PSEUDONYM_OPENED: _l("Name opened to an auditor"),
+    EventName.PSEUDONYM_LOOKED_UP: _l("Opened name looked at"),
     EventName.REQUESTS_REFUSED: _l("Bad requests refused"),
     EventName.LOG_ERASED: _l("Contents erased, their time being over"),
     EventName.HOLD_PLACED: _l("Erasure halted"),
@@ -314,11 +332,30 @@ ALERTS: Mapping[Kind, LazyString] = {
     Kind.DORMANT_READ: _l("A consent that had rested was read"),
     Kind.BROKEN_STREAM: _l("Entries are missing from a stream"),
     Kind.CLOCK_JUMP: _l("The clock went back"),
+    Kind.BULK_UNMASKING: _l("Many names were opened in a day"),
 }
 ALERT_STATES: Mapping[AlertState, State] = {
     AlertState.OPEN: State(_l("Open"), "triangle-alert", "warning"),
     AlertState.EXPLAINED: State(_l("Explained"), "circle-check", "good"),
     AlertState.CONFIRMED: State(_l("Confirmed"), "circle-x", "warning"),
+}
+
+WAYS_OF_UNMASKING: Mapping[Way, LazyString] = {
+    Way.CONSENT: _l("the person is asked"),
+    Way.TWO_PERSONS: _l("a second person decides"),
+}
+UNMASKING_STATES: Mapping[UnmaskingState, State] = {
+    UnmaskingState.WAITING: State(_l("Waiting for an answer"), "clock", "info"),
+    UnmaskingState.OPEN: State(_l("Open"), "users", "warning"),
+    UnmaskingState.REFUSED: State(_l("Refused"), "circle-x", "quiet"),
+    UnmaskingState.TAKEN_BACK: State(_l("Closed by the person"), "circle-x", "quiet"),
+    UnmaskingState.LAPSED: State(_l("Not answered in time"), "clock", "quiet"),
+    UnmaskingState.OVER: State(_l("Closed, its time is over"), "clock", "quiet"),
+}
+DECIDERS: Mapping[Decider, LazyString] = {
+    Decider.PERSON: _l("the person"),
+    Decider.AUDITOR: _l("another auditor"),
+    Decider.OPERATOR: _l("the operator"),
 }
 
 STEPS: Mapping[str, LazyString] = {
@@ -364,6 +401,9 @@ REASONS: Mapping[str, LazyString] = {
 OUTCOMES: Mapping[str, LazyString] = {
     **REASONS,
     "wrong-secret": _l("wrong passphrase or code"),
+    "by-consent": _l("by the person's own yes"),
+    "by-second-auditor": _l("a second auditor agreed"),
+    "by-operator": _l("the operator agreed"),
     "without-passphrase": _l("without the passphrase, by a link from a letter"),
     DenialReason.PENDING: _l("not yet in force"),
     DenialReason.PAUSED: _l("sharing was paused"),

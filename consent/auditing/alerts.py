@@ -6,15 +6,16 @@
     dormant-read        a consent that had rested for 90 days was read
     broken-stream       a grant's stream has a gap, or says less than its counter
     clock-jump          an entry is older by an hour or more than one before it in the log
+    bulk-unmasking      many pseudonyms were opened in a day
 
 Each is computed anew at each look, so nobody can make one go away; what auditors made of it, a
-state and a note, is kept beside it under the alert's key.
+state, an owner and a note, is kept beside it under the alert's key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -23,8 +24,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from consent.auditing import search, tallies
-from consent.auditing.engagements import Scope, Seat
+from consent.auditing import search, tallies, unmasking
+from consent.auditing.engagements import Scope, Seat, members
 from consent.auditing.models import AlertReview, SearchableEvent
 from consent.formats.meaning import ENDS
 from consent.log.rows import replace_all
@@ -37,6 +38,7 @@ SPIKE_TIMES, SPIKE_LEAST = 5, 50
 REFUSALS_LEAST, REFUSALS_SHARE = 20, 0.2
 DORMANT_DAYS = 90
 JUMP = timedelta(hours=1)
+UNMASKED_LEAST = 5
 MOST = 100  # of each kind
 NOTE_MOST = 500
 _WEEK = timedelta(days=7)
@@ -51,6 +53,7 @@ class Kind(StrEnum):
     DORMANT_READ = "dormant-read"
     BROKEN_STREAM = "broken-stream"
     CLOCK_JUMP = "clock-jump"
+    BULK_UNMASKING = "bulk-unmasking"
 
 
 class State(StrEnum):
@@ -76,6 +79,7 @@ class Alert:
     detail: Mapping[str, int | str]
     state: State = State.OPEN
     note: str = ""
+    owner_id: UUID | None = None  # the auditor who looks after it
 
 
 def find(session: Session, scope: Scope) -> list[Alert]:
@@ -88,6 +92,7 @@ def find(session: Session, scope: Scope) -> list[Alert]:
             _dormant(session, scope),
             _broken(session, scope),
             _jumps(session, scope),
+            _unmasked(session, scope),
         )
         for alert in part
     ]
@@ -100,28 +105,50 @@ def find(session: Session, scope: Scope) -> list[Alert]:
     return [_reviewed(each, reviews.get(each.key)) for each in found]
 
 
-def review(session: Session, seat: Seat, key: str, *, state: str, note: str, now: datetime) -> None:
+def review(
+    session: Session,
+    seat: Seat,
+    key: str,
+    *,
+    state: str,
+    note: str,
+    owner: str | None,
+    now: datetime,
+) -> None:
     """Record what an auditor makes of an alert.
 
+    Args:
+        session: of a write job.
+        seat: whose word it is.
+        key: of the alert.
+        state: a `State`.
+        note: why; empty only for an open one.
+        owner: the id of the auditor who looks after it, empty for nobody; None: as it was.
+        now: the present instant.
+
     Raises:
-        ValidationFailedError: there is no such alert or state; all but `open` need a note.
+        ValidationFailedError: there is no such alert, state or auditor; all but `open` need a note.
     """
     issues = []
+    if owner and owner not in map(str, members(session, seat.scope.engagement_id)):
+        issues.append(Issue("/owner", "unknown", "an auditor of this engagement"))
     if state not in tuple(State):
         issues.append(Issue("/state", "unknown", f"one of {', '.join(State)}"))
     if len(note) > NOTE_MOST:
         issues.append(Issue("/note", "too_long", f"at most {NOTE_MOST} characters"))
     if state != State.OPEN and not note:
         issues.append(Issue("/note", "missing", "say why"))
-    if all(each.key != key for each in find(session, seat.scope)):
+    found = next((each for each in find(session, seat.scope) if each.key == key), None)
+    if found is None:
         issues.append(Issue("/key", "unknown", "the key of an alert"))
-    if issues:
+    if issues or found is None:
         raise ValidationFailedError(issues)
     row = {
         "engagement_id": seat.scope.engagement_id,
         "key": key,
         "state": state,
         "note": note,
+        "owner_id": found.owner_id if owner is None else UUID(owner) if owner else None,
         "auditor_id": seat.auditor_id,
         "reviewed_at": now,
     }
@@ -131,16 +158,7 @@ def review(session: Session, seat: Seat, key: str, *, state: str, note: str, now
 def _reviewed(alert: Alert, found: AlertReview | None) -> Alert:
     if found is None:
         return alert
-    return Alert(
-        alert.key,
-        alert.kind,
-        alert.when,
-        alert.organisation_id,
-        alert.agreement_id,
-        alert.detail,
-        State(found.state),
-        found.note,
-    )
+    return replace(alert, state=State(found.state), note=found.note, owner_id=found.owner_id)
 
 
 def _after_end(session: Session, scope: Scope) -> Iterator[Alert]:
@@ -231,6 +249,13 @@ def _jumps(session: Session, scope: Scope) -> Iterator[Alert]:
         select(placed.c.index).where(back >= JUMP / timedelta(days=1))
     )
     yield from _of_entries(session, scope, Kind.CLOCK_JUMP, found)
+
+
+def _unmasked(session: Session, scope: Scope) -> Iterator[Alert]:
+    for day, number in sorted(unmasking.opened_by_day(session, scope).items()):
+        if number >= UNMASKED_LEAST:
+            key = f"{Kind.BULK_UNMASKING}:{day}"
+            yield Alert(key, Kind.BULK_UNMASKING, day, None, None, {"opened": number})
 
 
 def _is_read() -> ColumnElement[bool]:

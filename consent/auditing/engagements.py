@@ -179,6 +179,17 @@ def scope_of(engagement: Engagement, *, root: bytes) -> Scope:
     )
 
 
+def members(session: Session, engagement_id: UUID) -> dict[UUID, str]:
+    """Return the auditors of an engagement with their names, in order of names."""
+    query = (
+        select(Auditor.id, Auditor.name)
+        .join(EngagementMember, EngagementMember.auditor_id == Auditor.id)
+        .where(EngagementMember.engagement_id == engagement_id)
+        .order_by(Auditor.name, Auditor.id)
+    )
+    return {each.id: each.name for each in session.execute(query)}
+
+
 def all_of_them(session: Session) -> list[tuple[Engagement, list[UUID]]]:
     """Return every engagement with its auditors, oldest first."""
     members: dict[UUID, list[UUID]] = {}

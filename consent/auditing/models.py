@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, String
+from sqlalchemy import CheckConstraint, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import JSON, BigInteger, LargeBinary, Uuid
 
@@ -124,5 +124,41 @@ class AlertReview(Base):
     key: Mapped[str] = mapped_column(String(100), primary_key=True)
     state: Mapped[str] = mapped_column(String(12))
     note: Mapped[str] = mapped_column(String(500))
-    auditor_id: Mapped[UUID] = mapped_column(Uuid)
+    owner_id: Mapped[UUID | None] = mapped_column(Uuid)  # who looks after it; null: nobody
+    auditor_id: Mapped[UUID] = mapped_column(Uuid)  # whose word the state is
     reviewed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Unmasking(Base):
+    """An auditor's wish to know whose a pseudonym is, and what became of it (AUD-1).
+
+    The name itself is in no row: whoever may see it is shown what the account says.
+    """
+
+    __tablename__ = "unmaskings"
+    __table_args__ = (
+        Index(None, "bucket", "vault_id"),
+        Index(None, "engagement_id", "asked_at"),
+        CheckConstraint("decided_by IS NULL OR decided_by <> asked_by", name="two_persons"),
+        CheckConstraint(
+            "state = 'waiting' OR (decided_at IS NOT NULL AND decider IS NOT NULL)", name="decided"
+        ),
+        CheckConstraint("(decider = 'person') = (way = 'consent')", name="way"),
+    )
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    engagement_id: Mapped[UUID] = mapped_column(Uuid)
+    asked_by: Mapped[UUID] = mapped_column(Uuid)  # the auditor, who alone sees the name
+    way: Mapped[str] = mapped_column(String(12))  # consent.auditing.unmasking.Way
+    reason: Mapped[str] = mapped_column(String(500))
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    answer_by: Mapped[datetime] = mapped_column(UTCDateTime)  # exclusive; then it has lapsed
+    state: Mapped[str] = mapped_column(String(12))  # consent.auditing.unmasking.State
+    decider: Mapped[str | None] = mapped_column(String(12))  # person, auditor or operator
+    decided_by: Mapped[UUID | None] = mapped_column(Uuid)  # the second auditor
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    open_until: Mapped[datetime | None] = mapped_column(UTCDateTime)  # exclusive
+    taken_back_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    looks: Mapped[int]  # how often the name was shown
+    looked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # the last time

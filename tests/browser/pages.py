@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.support.auditing import asked_by
+
 PUBLIC = {
     "home.show": ["/"],
     "entrance.sign_up_form": ["/sign-up"],
@@ -86,6 +88,7 @@ def own(life):
         "documents.receipt": [f"/receipts/{life.receipt}"],
         "documents.notice": [f"/notices/{life.notice}"],
         "activity.show": ["/activity"],
+        "unmaskings.show": ["/unmaskings"],
         "settings.show": ["/settings"],
         "letters.show": ["/settings/letters"],
         "deletion.show": ["/vault-deletion"],
@@ -104,6 +107,7 @@ def own(life):
 def desk(life, auditor):
     """Return the pages of an auditor at work in an engagement."""
     at = f"/auditor/engagements/{auditor.engagement_id}"
+    asked_by(auditor, life.aysel)
     sample = auditor.post("samples", {"size": 2}).json()["id"]
     return {
         "auditor_entrance.engagements": ["/auditor/engagements"],
@@ -115,5 +119,6 @@ def desk(life, auditor):
         "auditor_figures.show": [f"{at}/figures"],
         "auditor_packs.show": [f"{at}/packs"],
         "auditor_samples.show": [f"{at}/samples"],
+        "auditor_unmaskings.show": [f"{at}/unmaskings"],
         "auditor_samples.one": [f"{at}/samples/{sample}"],
     }

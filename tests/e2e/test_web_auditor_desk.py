@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from consent.auditing import alerts
 from pds.ids import random_uuid
-from tests.support.auditing import engaged, integrate, new_auditor
+from tests.support.auditing import asked_by, engaged, integrate, new_auditor, pseudonym_of
 
 
 @pytest.fixture
@@ -181,3 +183,56 @@ def test_an_alert_is_explained_on_its_page(world, aysel, shop, browser, monkeypa
     assert "Many refused reads" in shown.text
     assert (refused.status, "Say why in a note" in refused.text) == (422, True)
     assert 'value="After the end."' in browser.get(f"{desk}/alerts").text
+
+
+def test_a_name_is_asked_for_opened_and_looked_at_on_pages(world, aysel, shop, hers, new_browser):
+    """AUD-1: the person sees the reason without unlocking, says yes, and closes it again."""
+    world.connect(aysel, shop, shop.publish(required=["contact.email"]))
+    auditor, theirs = engaged(world, shop), new_browser()
+    desk = f"{auditor.sign_in(theirs)}/unmaskings"
+    page = theirs.get(f"{desk}?person={pseudonym_of(auditor, aysel)}")
+    refused = theirs.submit(page, "reason", reason="why")
+    theirs.submit(page, "reason", reason="A complaint <b>names</b> this person.")
+    asked = hers.get("/unmaskings").page.form("decision").action.rpartition("/")[2]
+    early = theirs.post(f"{desk}/{asked}/look", {"csrf": theirs.token()})
+
+    hers.lock()
+    locked = hers.post(f"/unmaskings/{asked}", {"csrf": hers.token(), "decision": "allow"})
+    seen = hers.get("/activity")
+    hers.post("/sign-out", {"csrf": hers.token()})
+    noted = hers.follow(hers.sign_in(aysel.login))
+    hers.submit(hers.get("/unmaskings"), "decision", decision="allow")
+    shown = theirs.post(f"{desk}/{asked}/look", {"csrf": theirs.token()})
+    told = hers.get("/unmaskings")
+    hers.post(f"/unmaskings/{asked}/close", {"csrf": hers.token()})
+    closed = theirs.post(f"{desk}/{asked}/look", {"csrf": theirs.token()})
+
+    assert (refused.status, "Say why, in 10 to 500" in refused.text) == (422, True)
+    assert (early.status, closed.status) == (409, 409)
+    assert locked.status == 403
+    assert "A complaint &lt;b&gt;names&lt;/b&gt; this person." in seen.text
+    assert "An auditor asks to know who you are" in noted.text
+    assert "<strong>aysel</strong>" in shown.text
+    assert "1 time" in told.text
+    assert "<strong>aysel</strong>" not in theirs.get(desk).text
+
+
+def test_a_second_auditor_and_nobody_else_agrees_on_the_page(world, aysel, shop, new_browser):
+    """AUD-1"""
+    world.connect(aysel, shop, shop.publish(required=["contact.email"]))
+    other_id, access = new_auditor(world, "Rauf")
+    auditor = engaged(world, shop, beside=[other_id])
+    mine, theirs = new_browser(), new_browser()
+    desk = f"{auditor.sign_in(mine)}/unmaskings"
+    replace(auditor, access=access).sign_in(theirs)
+    asked = asked_by(auditor, aysel)
+    answer = {"decision": "allow"}
+
+    own = mine.post(f"{desk}/{asked}", answer | {"csrf": mine.token()})
+    agreed = theirs.post(f"{desk}/{asked}", answer | {"csrf": theirs.token()})
+    again = theirs.post(f"{desk}/{asked}", answer | {"csrf": theirs.token()})
+    nowhere = theirs.post(f"{desk}/{random_uuid()}", answer | {"csrf": theirs.token()})
+
+    assert [each.status for each in (own, agreed, again, nowhere)] == [409, 303, 409, 404]
+    assert "Decided by" in mine.get(desk).text
+    assert "Rauf" in mine.get(desk).text

@@ -44,6 +44,7 @@ def ids_of(life, browser):
         "receipt_id": life.receipt,
         "event_id": event[1],
         "session": session[1],
+        "unmasking": life.unmasking,
     }
 
 

@@ -342,8 +342,11 @@ def test_an_auditor_is_engaged_and_stopped_by_the_operator(folder):
     type_in(*begun, code=2)
     type_in(*begun, "--organisation", str(random_uuid()), code=2)
     opened = json.loads(type_in(*begun, "--all-organisations").stdout)["engagement"]
+    waiting = type_in("auditor", "unmasking", "list", "--json", "--instance", folder)
+    type_in("auditor", "unmasking", "allow", random_uuid(), "--instance", folder, code=2)
     type_in("auditor", "end", opened, "--instance", folder)
 
+    assert json.loads(waiting.stdout) == []
     listed = json.loads(type_in("auditor", "list", "--json", "--instance", folder).stdout)
     (engagement,) = listed["engagements"]
     assert (engagement["engagement"], engagement["auditors"]) == (opened, [auditor_id])

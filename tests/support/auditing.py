@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from api import seats
 from api.worker import Worker
 from consent import auditors
 from consent.auditing import engagements
@@ -55,14 +56,17 @@ def new_auditor(world, name="Nigar"):
     return auditor_id, secret.text()
 
 
-def engaged(world, *organisations, days_before=30, days_after=30, days=30, auditor=None):
-    """Engage an auditor for some organisations, or for all, and a period around the present."""
+def engaged(world, *organisations, days_before=30, days_after=30, days=30, auditor=None, beside=()):
+    """Engage an auditor for some organisations, or for all, and a period around the present.
+
+    `beside`: ids of other auditors who work in it, too.
+    """
     services, (auditor_id, access) = world.services, auditor or new_auditor(world)
     now = services.clock.now()
     engagement_id = services.uow.write(
         lambda session: engagements.engage(
             session,
-            [auditor_id],
+            [auditor_id, *beside],
             organisations=[each.id for each in organisations] if organisations else None,
             since=now - timedelta(days=days_before),
             until=now + timedelta(days=days_after),
@@ -72,6 +76,24 @@ def engaged(world, *organisations, days_before=30, days_after=30, days=30, audit
         )
     )
     return Engaged(world, auditor_id, engagement_id, access)
+
+
+def seat_of(auditor):
+    """Return an auditor's seat in their engagement."""
+    services = auditor.world.services
+    return seats.take(services, seats.by_access(services, auditor.access), auditor.engagement_id)
+
+
+def pseudonym_of(auditor, person):
+    """Return how an auditor sees a person."""
+    bucket = auditor.world.services.ids.bucket_of(person.vault_id)
+    return seat_of(auditor).scope.pseudonyms.of(bucket, person.vault_id)
+
+
+def asked_by(auditor, person, *, way="two-persons", reason="A complaint names this person."):
+    """Have an auditor ask for a person's name; returns the id of the question."""
+    service = auditor.world.services.unmasking
+    return service.ask(seat_of(auditor), pseudonym_of(auditor, person), way=way, reason=reason)
 
 
 def integrate(world):

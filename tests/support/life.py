@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from consent import receipts
 from pds.records import Draft
+from tests.support.auditing import asked_by, engaged
 
 CARDS = "".join(
     f"BEGIN:VCARD\nVERSION:3.0\nFN:Person{number}\nEMAIL:person{number}@poct.example\nEND:VCARD\n"
@@ -32,6 +33,7 @@ class Life:
     table_id: object
     notice: str
     receipt: object
+    unmasking: object
 
     def invite(self):
         """Return an invitation that nobody has opened."""
@@ -95,6 +97,7 @@ def live(world, url):
         imports.tables.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
         opened[2],
         _first_receipt(aysel),
+        asked_by(engaged(world), aysel, way="consent"),
     )
 
 
