@@ -44,6 +44,7 @@ from pds.accounts import AccountService
 from pds.app_codes import AppCodeService
 from pds.attempts import Attempts
 from pds.clock import Clock, SystemClock
+from pds.deleted_records import DeletedService
 from pds.errors import ConfigurationError, VaultLockedError
 from pds.ids import IdFactory
 from pds.imports import ImportService
@@ -52,6 +53,7 @@ from pds.limited_sign_ins import LimitedSignInService
 from pds.notice_addresses import NoticeAddressService
 from pds.passkey_entrance import PasskeyEntrance
 from pds.passkeys import PasskeyService
+from pds.record_lists import ListService
 from pds.records import RecordService
 from pds.sealed_files import SealedFiles
 from pds.second_factors import SecondFactors
@@ -126,6 +128,22 @@ class Wiring:
             visitor.open_vault,
             self.settings.vault.max_files_bytes,
         )
+
+    def lists(self, visitor: Visitor) -> ListService:
+        """Return the lists of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        return ListService(self.uow, visitor.vault, self.records(visitor))
+
+    def deleted(self, visitor: Visitor) -> DeletedService:
+        """Return the deleted records of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        return DeletedService(self.uow, visitor.vault, self.records(visitor))
 
     def imports(self, visitor: Visitor) -> ImportService:
         """Return the imports of an unlocked visitor.

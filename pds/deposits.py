@@ -31,7 +31,8 @@ from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import RecordId, new_record_id
 from pds.keys import OpenVault
 from pds.models import CollectionKey, Deposit, Record
-from pds.records import Author, Data, Draft, RecordService
+from pds.record_boxes import Author, Data
+from pds.records import Draft, RecordService
 from pds.store import Store
 
 # The key that a grant derives from its grant key for its deposits; None: the grant is unknown.

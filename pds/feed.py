@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, select
 
 from pds.models import Record
-from pds.records import Author, Changes, Data, RecordContext, open_record
+from pds.record_boxes import Author, Changes, Data, RecordContext, open_record
 from pds.store import Sender
 
 # How far one answer may look past rows that hold nothing for its reader. It must not tell how many

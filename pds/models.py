@@ -171,7 +171,8 @@ class Record(Base):
 
     __tablename__ = "records"
     __table_args__ = (
-        Index("ix_records_feed", "bucket", "vault_id", "collection", "seq"),
+        # With `deleted`, so that counting and turning pages reads the index alone.
+        Index("ix_records_feed", "bucket", "vault_id", "collection", "seq", "deleted"),
         Index("ix_records_merge", "bucket", "vault_id", "merge_tag"),
     )
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
@@ -234,6 +235,24 @@ class SealedChunk(Base):
     file_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     box: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ListPart(Base):
+    """What lists, searches and charts need of some records of a collection, sealed as one.
+
+    The parts of a collection are a chain by sequence number: a record stands in the part that holds
+    its last change, and what changed after the last part is read from `records`. All can be made
+    anew; they are sealed under a key of the vault's own, which no grant wraps.
+    """
+
+    __tablename__ = "list_parts"
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    vault_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    collection: Mapped[str] = mapped_column(String(64), primary_key=True)
+    after_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    through_seq: Mapped[int] = mapped_column(BigInteger)  # inclusive
+    keys_box: Mapped[bytes] = mapped_column(LargeBinary)  # ids and what they are sorted by
+    texts_box: Mapped[bytes] = mapped_column(LargeBinary)  # what is searched
 
 
 class Deposit(Base):

@@ -1,12 +1,5 @@
 """Records of a vault: written by their owner, with versions, tombstones and a change sequence.
 
-A record's box holds, padded, the JSON
-
-    {"data": {attribute: value}, "changes": {attribute: [vault seq, times changed, epoch seconds]}}
-
-`changes` tells for each attribute when it last changed, also when it is gone since (P-22): so a
-reader who may see some attributes learns of changes to those and of no others.
-
 Every write takes the vault's next sequence number under the vault's row lock, which is held to
 commit, so the order of numbers is the order of commits (P-5). Boxes are sealed before the write
 job, for the number that is expected; a job that finds another number writes nothing and the whole
@@ -16,49 +9,48 @@ is done again.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from typing import TypeVar, cast
 from uuid import UUID
 
-import orjson
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.clock import Clock
-from pds.crypto.labels import COLLECTION_INDEX, COLLECTION_RECORDS, derive
-from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
 from pds.errors import ConflictError, NotFoundError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import RecordId, new_record_id
 from pds.keys import OpenVault
 from pds.models import CollectionKey, Record, RecordVersion, Vault
+from pds.record_boxes import (
+    OWNER,
+    Author,
+    Changes,
+    Content,
+    Data,
+    RecordBoxes,
+    Source,
+    Superseded,
+    carry_changes,
+    merge_source,
+)
 from pds.store import Store
 from pds.vaults import take_sequence
 
-Data = dict[str, object]
-Changes = dict[str, list[int]]
 T = TypeVar("T")
 
 Also = Callable[[Session], None]
 
-MERGE_TAG_BYTES = 16
+BATCH_RECORDS = 1_000
+"""The most records that one log entry tells of (P-35)."""
+
 _ATTEMPTS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who wrote a version: the owner, or a client of an organisation."""
-
-    kind: str = "owner"  # owner or organisation
-    id: UUID | None = None
-
-
-OWNER = Author()
+_PLACE = ("bucket", "vault_id", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +66,7 @@ class Opened:
     deleted: bool
     data: Data = field(repr=False)
     changes: Changes = field(repr=False)
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,71 +79,7 @@ class Draft:
     version: int = 0
     deleted: bool = False
     author: Author = OWNER
-
-
-@dataclass(frozen=True, slots=True)
-class RecordContext:
-    """What a record's box is bound to (TAK-22); built from what the reader expects."""
-
-    deployment: bytes
-    vault_id: UUID
-    collection: str
-    record_id: UUID
-    version: int
-    author: Author
-    deleted: bool
-
-    def fields(self) -> tuple[bytes, ...]:
-        """Return the context fields of the sealed box."""
-        return (
-            b"rec",
-            self.deployment,
-            self.vault_id.bytes,
-            self.collection.encode(),
-            self.record_id.bytes,
-            self.version.to_bytes(8, "big"),
-            b"1",
-            self.author.kind.encode(),
-            self.author.id.bytes if self.author.id else b"",
-            b"\x01" if self.deleted else b"\x00",
-        )
-
-
-def record_key(collection_key: bytes) -> bytes:
-    """Return the key under which a collection's records are sealed."""
-    return derive(collection_key, COLLECTION_RECORDS)
-
-
-def seal_record(
-    key: bytes, key_version: int, context: RecordContext, data: Data, changes: Changes
-) -> bytes:
-    """Seal a record's content under `record_key`."""
-    content = pad(orjson.dumps({"data": data, "changes": changes}))
-    return seal(key, content, kind=Kind.RECORD, key_version=key_version, fields=context.fields())
-
-
-def open_record(key: bytes, box: bytes, context: RecordContext) -> tuple[Data, Changes]:
-    """Invert `seal_record`.
-
-    Raises:
-        DecryptionError: it is not that version of that record, or not that key.
-    """
-    content = orjson.loads(unpad(open_box(key, box, kind=Kind.RECORD, fields=context.fields())))
-    return content["data"], content["changes"]
-
-
-def carry_changes(
-    before: tuple[Data, Changes], data: Data, *, seq: int, at: datetime
-) -> tuple[Changes, frozenset[str]]:
-    """Return the change map after a write, and which attributes changed by it."""
-    old, changes = before
-    changed = frozenset(
-        name for name in old.keys() | data.keys() if old.get(name) != data.get(name)
-    )
-    second = int(at.timestamp())
-    return changes | {
-        name: [seq, changes.get(name, [0, 0, 0])[1] + 1, second] for name in changed
-    }, changed
+    source: Source | None = None
 
 
 def _nothing_else(_session: Session) -> None:
@@ -161,7 +90,7 @@ class _SequenceMovedError(Exception):
     """Another write to this vault came first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecordService:
     """The owner's records of one unlocked vault."""
 
@@ -170,6 +99,11 @@ class RecordService:
     sink: EventSink
     vault: VaultRef
     open_vault: OpenVault
+
+    @cached_property
+    def boxes(self) -> RecordBoxes:
+        """What seals and opens the records of this vault."""
+        return RecordBoxes(self.vault.id, self.open_vault)
 
     def counts(self) -> dict[str, int]:
         """Return how many records each collection holds, blank ones not counted."""
@@ -192,7 +126,37 @@ class RecordService:
             row = session.get(Record, (self.vault.bucket, self.vault.id, record_id))
             if row is None or row.deleted:
                 raise NotFoundError
-            return self._open(row)
+            return self.opened(row)
+
+    def some(self, ids: Sequence[UUID]) -> list[Opened]:
+        """Return records in the order of `ids`; what is not there, or deleted, is passed over."""
+        query = select(Record).where(*self._mine(), Record.id.in_(ids), Record.deleted.is_(False))
+        with self.store.read() as session:
+            found = {row.id: self.opened(row) for row in session.scalars(query)}
+        return [found[each] for each in ids if each in found]
+
+    def latest(self, collection: str, *, offset: int = 0, limit: int = 50) -> list[Opened]:
+        """Return records of a collection, latest change first.
+
+        Raises:
+            NotFoundError: the catalogue has no such collection.
+        """
+        CATALOGUE.collection(collection)
+        # Skipping goes over the index alone; only the rows of the page are fetched.
+        wanted = (
+            select(Record.seq)
+            .where(*self._mine(), Record.collection == collection, Record.deleted.is_(False))
+            .order_by(Record.seq.desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        query = (
+            select(Record)
+            .where(*self._mine(), Record.collection == collection, Record.seq.in_(wanted))
+            .order_by(Record.seq.desc())
+        )
+        with self.store.read() as session:
+            return [self.opened(row) for row in session.scalars(query)]
 
     def page(
         self, collection: str, *, after: int = 0, limit: int = 50
@@ -220,11 +184,11 @@ class RecordService:
             .limit(limit + 1)
         )
         with self.store.read() as session:
-            found = [self._open(row) for row in session.scalars(query)]
+            found = [self.opened(row) for row in session.scalars(query)]
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
     def all(self, collections: Iterable[str]) -> list[Opened]:
-        """Return every record of some collections; for examples and searches in the own vault."""
+        """Return every record of some collections, oldest change first; opens them all."""
         query = (
             select(Record)
             .where(
@@ -233,33 +197,19 @@ class RecordService:
             .order_by(Record.seq)
         )
         with self.store.read() as session:
-            return [self._open(row) for row in session.scalars(query)]
+            return [self.opened(row) for row in session.scalars(query)]
 
-    def history(self, record_id: UUID) -> list[tuple[int, datetime, Data]]:
+    def history(self, record_id: UUID, *, limit: int = 1_000) -> list[Superseded]:
         """Return the superseded versions of a record, newest first."""
         query = (
             select(RecordVersion)
-            .where(
-                RecordVersion.bucket == self.vault.bucket,
-                RecordVersion.vault_id == self.vault.id,
-                RecordVersion.record_id == record_id,
-            )
+            .where(*self._versions(), RecordVersion.record_id == record_id)
             .order_by(RecordVersion.version.desc())
+            .limit(limit)
         )
-        key = self._history_key()
         with self.store.read() as session:
             return [
-                (
-                    row.version,
-                    row.changed_at,
-                    orjson.loads(
-                        unpad(
-                            open_box(
-                                key, row.box, kind=Kind.RECORD, fields=self._history_fields(row)
-                            )
-                        )
-                    ),
-                )
+                self.boxes.open_superseded(row.record_id, row.version, row.changed_at, row.box)
                 for row in session.scalars(query)
             ]
 
@@ -272,7 +222,21 @@ class RecordService:
         """
         return self.save_all([draft], event="record.written")[0]
 
-    def delete(self, record_id: UUID, *, version: int) -> None:
+    def restore(self, record_id: UUID, *, version: int, older: int) -> Opened:
+        """Write an older version of a record anew: nothing in between is lost.
+
+        Raises:
+            NotFoundError: there is no such record, or it never had that version.
+            ConflictError: it has changed since it was seen.
+        """
+        found = self.get(record_id)
+        before = next((each for each in self.history(record_id) if each.version == older), None)
+        if before is None:
+            raise NotFoundError
+        source = Source("version", str(older))
+        return self.save(Draft(found.collection, before.data, found.id, version, source=source))
+
+    def delete(self, record_id: UUID, *, version: int) -> Opened:
         """Delete a record: a tombstone stays; a singleton is blanked (P-21).
 
         Raises:
@@ -280,9 +244,21 @@ class RecordService:
             ConflictError: it has changed since it was seen.
         """
         found = self.get(record_id)
-        single = CATALOGUE.collection(found.collection).cardinality is Cardinality.ONE
-        draft = Draft(found.collection, {}, found.id, version, deleted=not single)
-        self.save_all([draft], event="record.deleted")
+        return self.delete_all(found.collection, {found.id: version})[0]
+
+    def delete_all(self, collection: str, versions: Mapping[UUID, int]) -> list[Opened]:
+        """Delete records of a collection at the versions that were seen, under one log entry.
+
+        Raises:
+            NotFoundError: one of them is not there.
+            ConflictError: one of them has changed since.
+        """
+        single = CATALOGUE.collection(collection).cardinality is Cardinality.ONE
+        drafts = [
+            Draft(collection, {}, RecordId(record_id), version, deleted=not single)
+            for record_id, version in versions.items()
+        ]
+        return self.save_all(drafts, event="record.deleted")
 
     def save_all(
         self, drafts: Sequence[Draft], *, event: str, also: Also = _nothing_else
@@ -306,7 +282,7 @@ class RecordService:
         The tag is keyed by the collection key, so older key versions are tried as well.
         """
         tags = {
-            merge_tag(self._collection_key(collection, version), source): source
+            self.boxes.merge_tag(collection, version, source): source
             for version in self.open_vault.versions("collection", collection)
             for source in sources
         }
@@ -315,7 +291,7 @@ class RecordService:
         )
         with self.store.read() as session:
             return {
-                tags[row.merge_tag]: self._open(row)
+                tags[row.merge_tag]: self.opened(row)
                 for row in session.scalars(query)
                 if row.merge_tag is not None
             }
@@ -333,6 +309,7 @@ class RecordService:
             self._refuse_second(session, drafts)
         written: list[Opened] = []
         rows: list[tuple[dict[str, object], Record | None]] = []
+        history: list[dict[str, object]] = []
         changed: dict[str, frozenset[str]] = {}
         for offset, draft in enumerate(drafts, start=1):
             before = current.get(draft.id)
@@ -340,13 +317,15 @@ class RecordService:
                 raise NotFoundError
             if (before.version if before else 0) != draft.version:
                 raise ConflictError if before else NotFoundError
+            replaced = None if before is None else self.opened(before)
             opened, row, names = self._prepare(
-                draft, before, expected + offset, now, versions[draft.collection]
+                draft, replaced, expected + offset, now, versions[draft.collection]
             )
+            if before is not None and replaced is not None:
+                history.append(self._superseded(before, replaced))
             written.append(opened)
             rows.append((row, before))
             changed[draft.collection] = changed.get(draft.collection, frozenset()) | names
-        history = [self._superseded(before) for _, before in rows if before is not None]
         entry = VaultEvent(
             event,
             now,
@@ -377,32 +356,37 @@ class RecordService:
         new = [row for row, before in rows if before is None]
         if new:
             session.execute(insert(Record), new)
-        for row, before in rows:
-            if before is not None:
-                session.execute(
-                    update(Record).where(*self._mine(), Record.id == before.id).values(**row)
-                )
+        changed = [row for row, before in rows if before is not None]
+        if changed:
+            written = [name for name in changed[0] if name not in _PLACE]
+            statement = (
+                update(Record)
+                .where(*self._mine(), Record.id == bindparam("record_id"))
+                .values({name: bindparam(f"new_{name}") for name in written})
+            )
+            session.connection().execute(
+                statement,
+                [
+                    {f"new_{name}": row[name] for name in written} | {"record_id": row["id"]}
+                    for row in changed
+                ],
+            )
 
     def _prepare(
-        self, draft: Draft, before: Record | None, seq: int, now: datetime, key_version: int
+        self, draft: Draft, before: Opened | None, seq: int, now: datetime, key_version: int
     ) -> tuple[Opened, dict[str, object], frozenset[str]]:
-        old: tuple[Data, Changes] = ({}, {})
-        if before is not None:
-            opened = self._open(before)
-            old = opened.data, opened.changes
+        old = (before.data, before.changes) if before else ({}, {})
         changes, names = carry_changes(old, draft.data, seq=seq, at=now)
         version = draft.version + 1
-        context = RecordContext(
-            self.open_vault.keys.deployment,
-            self.vault.id,
+        box = self.boxes.seal(
             draft.collection,
             draft.id,
             version,
             draft.author,
-            draft.deleted,
+            Content(draft.data, changes, draft.source),
+            deleted=draft.deleted,
+            key_version=key_version,
         )
-        collection_key = self._collection_key(draft.collection, key_version)
-        box = seal_record(record_key(collection_key), key_version, context, draft.data, changes)
         source = merge_source(draft.collection, draft.data)
         row: dict[str, object] = {
             "bucket": self.vault.bucket,
@@ -419,7 +403,7 @@ class RecordService:
             "box": box,
             "merge_tag": None
             if source is None or draft.deleted
-            else merge_tag(collection_key, source),
+            else self.boxes.merge_tag(draft.collection, key_version, source),
         }
         after = Opened(
             draft.id,
@@ -431,59 +415,39 @@ class RecordService:
             draft.deleted,
             draft.data,
             changes,
+            draft.source,
         )
         return after, row, names
 
-    def _superseded(self, before: Record) -> dict[str, object]:
-        # Re-sealed under the history key, which no grant wraps (P-21): a live token together with
-        # the database opens what the consent covers now, not what the owner replaced.
-        opened = self._open(before)
-        row = RecordVersion(
-            bucket=before.bucket,
-            vault_id=before.vault_id,
-            record_id=before.id,
-            version=before.version,
-            changed_at=before.changed_at,
-        )
-        box = seal(
-            self._history_key(),
-            pad(orjson.dumps(opened.data)),
-            kind=Kind.RECORD,
-            key_version=1,
-            fields=self._history_fields(row),
-        )
+    def _superseded(self, row: Record, before: Opened) -> dict[str, object]:
+        content = Content(before.data, before.changes, before.source)
         return {
             "bucket": row.bucket,
             "vault_id": row.vault_id,
-            "record_id": row.record_id,
+            "record_id": row.id,
             "version": row.version,
             "changed_at": row.changed_at,
-            "box": box,
+            "box": self.boxes.supersede(row, content),
         }
 
-    def _open(self, row: Record) -> Opened:
-        author = Author(row.author_kind, row.author_id)
-        context = RecordContext(
-            self.open_vault.keys.deployment,
-            self.vault.id,
-            row.collection,
-            row.id,
-            row.version,
-            author,
-            row.deleted,
-        )
-        key = record_key(self._collection_key(row.collection, row.key_version))
-        data, changes = open_record(key, row.box, context)
+    def opened(self, row: Record) -> Opened:
+        """Open a row of this vault.
+
+        Raises:
+            DecryptionError: it is not what its columns say.
+        """
+        data, changes, source = self.boxes.open(row)
         return Opened(
             RecordId(row.id),
             row.collection,
             row.version,
             row.seq,
             row.changed_at,
-            author,
+            Author(row.author_kind, row.author_id),
             row.deleted,
             data,
             changes,
+            source,
         )
 
     def _current(self, session: Session, ids: Sequence[UUID]) -> dict[UUID, Record]:
@@ -509,19 +473,10 @@ class RecordService:
                 continue
         raise ConflictError("the vault is being written to from elsewhere")
 
-    def _collection_key(self, collection: str, version: int) -> bytes:
-        return self.open_vault.key("collection", collection, version)
-
-    def _history_key(self) -> bytes:
-        return self.open_vault.key("history", str(self.vault.id), 1)
-
-    def _history_fields(self, row: RecordVersion) -> tuple[bytes, ...]:
+    def _versions(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return (
-            b"history",
-            self.open_vault.keys.deployment,
-            row.vault_id.bytes,
-            row.record_id.bytes,
-            row.version.to_bytes(8, "big"),
+            RecordVersion.bucket == self.vault.bucket,
+            RecordVersion.vault_id == self.vault.id,
         )
 
     def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -540,22 +495,6 @@ def present(
         Record.deleted.is_(False),
     )
     return frozenset(session.scalars(query))
-
-
-def merge_source(collection: str, data: Mapping[str, object]) -> bytes | None:
-    """Return what makes two records of a collection the same one; None: nothing does.
-
-    All records of a collection with cardinality one are the same one (P-21).
-    """
-    kind = CATALOGUE.collection(collection)
-    if kind.cardinality is Cardinality.ONE:
-        return collection.encode()
-    return kind.merge_tag_source(data)
-
-
-def merge_tag(collection_key: bytes, source: bytes) -> bytes:
-    """Return the keyed tag by which a record with the same merge key is found again."""
-    return hmac.digest(derive(collection_key, COLLECTION_INDEX), source, "sha256")[:MERGE_TAG_BYTES]
 
 
 def _told_to_the_log(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
@@ -580,8 +519,3 @@ def _current_key_versions(session: Session, vault: VaultRef) -> Mapping[str, int
         CollectionKey.is_current.is_(True),
     )
     return dict(session.execute(query).all())
-
-
-def change_instant(change: list[int]) -> datetime:
-    """Return when an attribute last changed, from its entry in the change map."""
-    return datetime.fromtimestamp(change[2], UTC)

@@ -24,6 +24,7 @@ from pds.models import (
     Letter,
     LimitedLink,
     LimitedSignIn,
+    ListPart,
     LoginName,
     Passkey,
     Record,
@@ -50,7 +51,16 @@ _WAYS_IN = (
     LoginName,
 )
 # Versions name their record.
-_SEALED = (RecordVersion, Record, Deposit, StagedBatch, ImportJob, SealedChunk, SealedFile)
+_SEALED = (
+    RecordVersion,
+    Record,
+    ListPart,
+    Deposit,
+    StagedBatch,
+    ImportJob,
+    SealedChunk,
+    SealedFile,
+)
 
 
 def shred_keys(session: Session, vault: VaultRef, *, now: datetime) -> None:

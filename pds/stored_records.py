@@ -17,7 +17,7 @@ from pds.errors import DecryptionError, KeyUnavailableError
 from pds.events import VaultRef
 from pds.keys import OpenVault
 from pds.models import Record
-from pds.records import Author, RecordContext, open_record, record_key
+from pds.record_boxes import Author, RecordContext, open_record, record_key
 
 _CHUNK = 500  # rows that are read at once
 

@@ -17,6 +17,8 @@ _PLAIN = str.maketrans("əıöüçşğ", "eioucsg")
 _RANK = {letter: rank for rank, letter in enumerate(ALPHABET)}
 
 _OTHER, _LETTER, _FOREIGN = range(3)
+_SIGN = {_OTHER: "!", _FOREIGN: "~"}
+_FIRST_LETTER = ord("@")
 
 
 def az_fold(text: str) -> str:
@@ -31,7 +33,10 @@ def az_fold(text: str) -> str:
 
 def ascii_fold(text: str) -> str:
     """Fold as `az_fold`, then ə ı ö ü ç ş ğ and other accented letters to their plain ones."""
-    plain = unicodedata.normalize("NFKD", az_fold(text).translate(_PLAIN))
+    plain = az_fold(text).translate(_PLAIN)
+    if plain.isascii():
+        return plain
+    plain = unicodedata.normalize("NFKD", plain)
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
@@ -59,6 +64,19 @@ def az_sort_key(text: str) -> tuple[tuple[tuple[int, int], ...], str]:
     texts that differ in capitals alone, so that the order is total.
     """
     return tuple(_rank(letter) for letter in az_fold(text)), text
+
+
+def az_collation(text: str) -> str:
+    """Return a text that sorts, letter by letter, as `az_sort_key` does: for keeping and comparing.
+
+    One character for a letter of the alphabet, two for any other sign; the order of the first
+    characters is that of signs, letters, other scripts.
+    """
+    return "".join(
+        _SIGN[kind] + letter if kind != _LETTER else chr(_FIRST_LETTER + rank)
+        for letter in az_fold(text)
+        for kind, rank in (_rank(letter),)
+    )
 
 
 def _rank(letter: str) -> tuple[int, int]:

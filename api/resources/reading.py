@@ -42,7 +42,7 @@ from pds.crypto.labels import GRANT_ETAG, derive
 from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import DecryptionError, NotFoundError
 from pds.feed import Change, CollectionView, GrantView
-from pds.records import record_key
+from pds.record_boxes import record_key
 
 PAGE_RECORDS = 100
 PAGE_RECORDS_MOST = 500

@@ -35,6 +35,7 @@ from consent.vocabulary import (
 from pds.catalogue import CATALOGUE, Attribute, Wording
 from pds.errors import Issue
 from pds.letters import LetterKind
+from pds.record_lists import Order
 
 _DAYS_OF_A_YEAR = 365
 
@@ -64,7 +65,10 @@ class State:
 NOTES: Mapping[str, Note] = {
     "welcome": Note(_l("Your vault is ready. Add something to it, or import a file.")),
     "saved": Note(_l("Saved.")),
-    "deleted": Note(_l("Deleted.")),
+    "restored": Note(_l("It is back in your vault.")),
+    "nothing-restored": Note(
+        _l("Nothing to bring back: it is there, or was changed since."), "info"
+    ),
     "locked": Note(_l("Your vault is locked. You are still signed in."), "info"),
     "signed-out": Note(_l("You are signed out."), "info"),
     "absorbed": Note(
@@ -114,6 +118,15 @@ NOTES: Mapping[str, Note] = {
     "unmasking-refused": Note(_l("You said no. The auditor does not learn who you are.")),
     "unmasking-closed": Note(_l("Closed. The auditor is shown your name no more.")),
     "cancelled": Note(_l("The import is cancelled. What was already imported stays."), "info"),
+}
+
+ORDERS: Mapping[Order, LazyString] = {
+    Order.TITLE: _l("From A to Z"),
+    Order.NEWEST: _l("Newest first"),
+    Order.OLDEST: _l("Oldest first"),
+    Order.LARGEST: _l("Largest amount first"),
+    Order.SMALLEST: _l("Smallest amount first"),
+    Order.CHANGED: _l("Changed last"),
 }
 
 LETTERS: Mapping[LetterKind, LazyString] = {

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pds.records import Data, Draft, RecordService, merge_source
+from pds.record_boxes import Data, merge_source
+from pds.records import Draft, RecordService
 
 DUPLICATES = ("fill", "mine", "file")
 """What becomes of a record that is there already: its gaps are filled, it stays, it is replaced."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import delete, exists, insert, select, update
@@ -21,7 +21,8 @@ from pds.imports.columns import BankTables
 from pds.imports.staging import CANDIDATES, UNDO, Staging, TickedError, new_report, notes
 from pds.keys import OpenVault
 from pds.models import ImportJob, StagedBatch
-from pds.records import Data, RecordService
+from pds.record_boxes import Data, Source
+from pds.records import RecordService
 from pds.store import Store
 
 _EXAMPLES = 5
@@ -238,6 +239,8 @@ class ImportService:
             report["duplicates"] = duplicates
         choice = report.get("duplicates", DUPLICATES[0])
         outcome = compare(self.records, collection, candidates, choice)
+        source = Source("import", row.format, row.id)
+        outcome.drafts = [replace(draft, source=source) for draft in outcome.drafts]
         undoing = self._staging.batch_row(row.id, batch.number, UNDO, undo.written(outcome))
         imported = report["imported"]
         imported[collection] = imported.get(collection, 0) + outcome.imported

@@ -22,7 +22,7 @@ from pds.events import VaultRef
 from pds.importing import ImportResult, Note, Position
 from pds.keys import OpenVault
 from pds.models import ImportJob, StagedBatch
-from pds.records import Data
+from pds.record_boxes import Data
 
 BATCH_RECORDS = 250
 

@@ -17,7 +17,8 @@ from pds.errors import NotFoundError
 from pds.imports.choices import Outcome
 from pds.imports.staging import UNDO, Staging, TickedError
 from pds.models import ImportJob
-from pds.records import Data, Draft, RecordService
+from pds.record_boxes import Data
+from pds.records import Draft, RecordService
 from pds.store import Store
 
 

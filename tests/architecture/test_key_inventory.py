@@ -39,6 +39,7 @@ INVENTORY = {
     "VAULT_STAGING": b"pds/1/vault/staging",
     "VAULT_FILES": b"pds/1/vault/files",
     "FILE_STREAM": b"pds/1/file/stream",
+    "VAULT_LISTS": b"pds/1/vault/lists",
     "VAULT_INVITATIONS": b"pds/1/vault/invitation",
     "NOTICE_CODE": b"pds/1/notice/code",
     "DEVICE_MARK": b"pds/1/device/mark",

@@ -58,14 +58,20 @@ def own(life):
     return {
         "home.show": ["/"],
         "vault.overview": ["/vault", "/vault?q=aysel", "/vault?q=nothing-like-it"],
-        "vault.collection": ["/vault/contact", "/vault/bookmarks"],
-        "vault.new_form": [
+        "collections.show": [
+            "/vault/contact",
+            "/vault/bookmarks",
+            "/vault/contact?q=nothing-like-it",
+            "/vault/contact?deleted=1-1",
+        ],
+        "deleted.show": ["/vault/recently-deleted"],
+        "records.new_form": [
             "/vault/products/new",
             "/vault/address_book/new",
             "/vault/preferences/new",
         ],
-        "vault.record": [f"/vault/contact/{life.record}"],
-        "vault.delete_form": [f"/vault/contact/{life.record}/delete"],
+        "records.record": [f"/vault/contact/{life.record}"],
+        "records.delete_form": [f"/vault/contact/{life.record}/delete"],
         "imports.choose": ["/imports"],
         "imports.progress": [
             f"/imports/{life.import_id}",

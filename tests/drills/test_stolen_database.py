@@ -25,7 +25,8 @@ from pds.crypto.sealed_box import Kind, open_box, unpad
 from pds.crypto.secrets import parse
 from pds.errors import DecryptionError
 from pds.keys import VaultKeys, Wrapped, Wrapper
-from pds.records import Draft, open_record, record_key
+from pds.record_boxes import open_record, record_key
+from pds.records import Draft
 from tests.support import postgresql
 from tests.support.attacker import Attacker, copy_tables
 from tests.support.mailbox import Mailbox, confirmed, send_letters

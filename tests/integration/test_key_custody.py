@@ -10,7 +10,7 @@ from sqlalchemy import select
 from consent.models import Grant
 from pds.errors import ConflictError, NotFoundError
 from pds.models import CollectionKey, KeyWrap
-from pds.records import merge_source
+from pds.record_boxes import merge_source
 from tests.support.attacker import Attacker, copy_tables
 from tests.support.reading import page, values
 

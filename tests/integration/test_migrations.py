@@ -252,3 +252,28 @@ def test_imports_of_before_stay_and_without_undo_theirs_is_dropped(engine):
         states = connection.execute(text("SELECT state FROM import_jobs ORDER BY state"))
         assert list(states.scalars()) == ["cancelled", "staged"]
         assert len(connection.execute(text("SELECT number FROM staged_batches")).all()) == 1
+
+
+def test_records_stay_with_and_without_the_parts_of_their_lists(engine):
+    schema.upgrade(engine, "0030")
+    record = text(
+        "INSERT INTO records (bucket, vault_id, id, collection, version, seq, changed_at,"
+        " author_kind, deleted, key_version, box) VALUES (1, :it, :it, 'contact', 1, 1,"
+        " '2026-01-01', 'owner', FALSE, 1, :blob)"
+    )
+    part = text(
+        "INSERT INTO list_parts (bucket, vault_id, collection, after_seq, through_seq, keys_box,"
+        " texts_box) VALUES (1, :it, 'contact', 0, 1, :blob, :blob)"
+    )
+    values = {"it": random_uuid().hex, "blob": b"sealed"}
+    with engine.begin() as connection:
+        connection.execute(record, values)
+
+    schema.upgrade(engine, "0031")
+    with engine.begin() as connection:
+        connection.execute(part, values)
+    schema.downgrade(engine, "0030")
+
+    with engine.connect() as connection:
+        assert len(connection.execute(text("SELECT id FROM records")).all()) == 1
+        assert "list_parts" not in inspect(connection).get_table_names()

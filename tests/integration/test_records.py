@@ -49,7 +49,7 @@ def test_each_edit_is_a_version_and_the_older_ones_are_kept(aysel):
     record = edit(aysel, record, topic="shogi")
 
     assert record.version == 3
-    assert [(version, data) for version, _, data in aysel.records.history(record.id)] == [
+    assert [(each.version, each.data) for each in aysel.records.history(record.id)] == [
         (2, {"topic": "go"}),
         (1, {"topic": "chess"}),
     ]
@@ -110,7 +110,28 @@ def test_a_deleted_record_leaves_a_tombstone_without_content(world, aysel):
     with pytest.raises(NotFoundError):
         aysel.records.delete(record.id, version=2)
     assert aysel.records.counts()["interests"] == 0
-    assert aysel.records.history(record.id)[0][2] == {"topic": "chess"}
+    assert aysel.records.history(record.id)[0].data == {"topic": "chess"}
+
+
+def test_a_deletion_is_undone_by_a_further_version(world, aysel):
+    """P-21, P-22: the tombstone stays in the history, and readers are told of both."""
+    shop = world.organisation()
+    connected = world.connect(aysel, shop, shop.publish(required=["interests.topic"]))
+    record = aysel.save("interests", topic="chess")
+    gone = aysel.records.delete(record.id, version=1)
+    first = connected.get("/v1/records").json()
+
+    undone = world.services.deleted(aysel.visitor).undo(gone.seq, gone.seq)
+    again = world.services.deleted(aysel.visitor).undo(gone.seq, gone.seq)
+    then = connected.get("/v1/records", params={"cursor": first["next_cursor"]}).json()
+
+    assert (undone, again) == (1, 0)
+    found = aysel.records.get(record.id)
+    assert (found.data, found.version, found.source.name) == ({"topic": "chess"}, 3, "1")
+    history = aysel.records.history(record.id)
+    assert [(each.version, each.data) for each in history] == [(2, {}), (1, {"topic": "chess"})]
+    assert first["records"] == []
+    assert [each["data"] for each in then["records"]] == [{"topic": "chess"}]
 
 
 def test_there_is_one_of_a_singleton(aysel):

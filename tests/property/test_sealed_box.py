@@ -239,6 +239,7 @@ def test_the_label_list_is_frozen():
         "pds/1/vault/files",
         "pds/1/file/stream",
         "pds/1/vault/invitation",
+        "pds/1/vault/lists",
         "pds/1/engagement/pseudonym",
         "pds/1/prf/kek",
         *(f"pds/1/pw/{name}" for name in ("auth", "kek")),

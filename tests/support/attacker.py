@@ -17,7 +17,7 @@ from pds.crypto.secrets import parse
 from pds.db import Base
 from pds.errors import DecryptionError
 from pds.keys import VaultKeys, Wrapped, Wrapper
-from pds.records import Author, RecordContext, open_record, record_key
+from pds.record_boxes import Author, RecordContext, open_record, record_key
 
 # Named here so that their tables are known, whatever a test has imported.
 _MODELS = (oauth_models, consent_models)

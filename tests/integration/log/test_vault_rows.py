@@ -48,6 +48,9 @@ class Written:
         self.edited = self.edit(self.edited, topic="go")
         self.deleted = person.save("interests", topic="draughts")
         person.records.delete(self.deleted.id, version=1)
+        restored = person.save("interests", topic="whist")
+        seq = person.records.delete(restored.id, version=1).seq
+        assert services.deleted(person.visitor).undo(seq, seq) == 1
         self.blanked = person.save("profile", given_name="Aysel")
         person.records.delete(self.blanked.id, version=1)
         self.kept = [person.save("interests", topic=topic) for topic in ("go", "bridge", "dice")]

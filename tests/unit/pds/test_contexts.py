@@ -15,7 +15,7 @@ from pds.deposits import Depositor
 from pds.errors import DecryptionError
 from pds.ids import random_uuid
 from pds.keys import VaultKeys, Wrapped, Wrapper, new_key
-from pds.records import Author, RecordContext, open_record, seal_record
+from pds.record_boxes import Author, RecordContext, open_record, seal_record
 
 VAULT = VaultKeys(bytes(16), 7, random_uuid())
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

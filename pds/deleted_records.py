@@ -1,0 +1,130 @@
+"""Records that were deleted, and how they come back (P-21).
+
+A deletion is a version; taking it back is the next one. The tombstone stays in the history, and
+whoever may read the record is told of both (P-22).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from pds.catalogue import CATALOGUE, Cardinality
+from pds.events import VaultRef
+from pds.ids import RecordId
+from pds.models import Record, RecordVersion
+from pds.record_boxes import Author, Data, Source
+from pds.records import BATCH_RECORDS, Draft, RecordService
+from pds.store import Store
+
+_SINGLE = [
+    kind.name for kind in CATALOGUE.collections.values() if kind.cardinality is Cardinality.ONE
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A deleted record with what it held before; `version` and `seq` are those of its deletion."""
+
+    id: RecordId
+    collection: str
+    version: int
+    seq: int
+    deleted_at: datetime
+    author: Author
+    data: Data = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedService:
+    """The deleted records of one unlocked vault."""
+
+    store: Store
+    vault: VaultRef
+    records: RecordService
+
+    def count(self) -> int:
+        """Return how many records are deleted."""
+        query = select(func.count()).where(*self._mine(), Record.deleted.is_(True))
+        with self.store.read() as session:
+            return session.execute(query).scalar_one()
+
+    def latest(self, *, offset: int = 0, limit: int = 50) -> list[Deleted]:
+        """Return deleted records, the latest deletion first."""
+        with self.store.read() as session:
+            return self._read(session, Record.deleted.is_(True), offset=offset, limit=limit)
+
+    def undo(self, first: int, last: int, *, limit: int = BATCH_RECORDS) -> int:
+        """Bring back what was deleted between two sequence numbers, both inclusive.
+
+        A single record that was blanked is filled in again. What has changed since stays as it is.
+        Returns how many came back: at most `limit`, fewer at the end; repeating it changes nothing.
+        """
+        with self.store.read() as session:
+            is_deleted = or_(Record.deleted.is_(True), Record.collection.in_(_SINGLE))
+            found = self._read(session, is_deleted, Record.seq.between(first, last), limit=limit)
+        drafts = [
+            Draft(
+                each.collection,
+                each.data,
+                each.id,
+                each.version,
+                source=Source("version", str(each.version - 1)),
+            )
+            for each in found
+        ]
+        if drafts:
+            self.records.save_all(drafts, event="record.written")
+        return len(drafts)
+
+    def _read(
+        self, session: Session, *where: ColumnElement[bool], limit: int, offset: int = 0
+    ) -> list[Deleted]:
+        query = (
+            select(Record, RecordVersion)
+            .join(
+                RecordVersion,
+                and_(
+                    RecordVersion.bucket == Record.bucket,
+                    RecordVersion.vault_id == Record.vault_id,
+                    RecordVersion.record_id == Record.id,
+                    RecordVersion.version == Record.version - 1,
+                ),
+            )
+            .where(*self._mine(), *where)
+            .order_by(Record.seq.desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        found = []
+        for row, version in session.execute(query):
+            before = self.records.boxes.open_superseded(
+                row.id, version.version, version.changed_at, version.box
+            )
+            if row.deleted or not self.records.opened(row).data:
+                found.append(
+                    Deleted(
+                        RecordId(row.id),
+                        row.collection,
+                        row.version,
+                        row.seq,
+                        row.changed_at,
+                        Author(row.author_kind, row.author_id),
+                        before.data,
+                    )
+                )
+        return found
+
+    def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return Record.bucket == self.vault.bucket, Record.vault_id == self.vault.id
+
+
+def named(text: str) -> tuple[int, int] | None:
+    """Read `first-last`, as a page's address names what was deleted; None for anything else."""
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and text.isascii()):
+        return None
+    return int(first), int(last)
