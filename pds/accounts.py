@@ -244,6 +244,33 @@ class AccountService:
             raise ValidationFailedError([issue])
         return self._replace_credentials(entrance, new_passphrase, LetterKind.CREDENTIALS)
 
+    def replace_recovery_code(self, entrance: Entrance) -> str:
+        """Make a new recovery code, shown once; the old one ends, the passphrase stays."""
+        vault, now = entrance.keys, self.clock.now()
+        code = stretching.new_recovery_code()
+        by_code = stretching.from_recovery_code(code, account=vault.vault_id.bytes)
+        wrap = vault.wrap(
+            by_code.kek,
+            entrance.vrk,
+            by=Wrapper("recovery", vault.vault_id),
+            wrapped=Wrapped("vrk", str(vault.vault_id)),
+        )
+
+        def job(session: Session) -> None:
+            vault.delete_by(session, "recovery", [vault.vault_id])
+            vault.store(session, [wrap], now=now)
+            session.execute(
+                update(Account)
+                .where(Account.bucket == vault.bucket, Account.vault_id == vault.vault_id)
+                .values(recovery_verifier=by_code.verifier)
+            )
+            event = VaultEvent("vault.recovery_code_changed", now)
+            self.sink.append(session, entrance.ref, event)
+            letters.queue(session, vault.bucket, vault.vault_id, LetterKind.RECOVERY_CODE, now=now)
+
+        self.store.write(job)
+        return code
+
     def login_name(self, account: Account) -> str:
         """Return the login name as it was typed at sign-up."""
         return self.keys.open_at_rest(account.login_box, b"login", account.vault_id).decode()

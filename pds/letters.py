@@ -41,6 +41,7 @@ class LetterKind(StrEnum):
     SIGN_IN = "sign-in"
     CREDENTIALS = "credentials"
     RECOVERY = "recovery"
+    RECOVERY_CODE = "recovery-code"
     SECOND_STEP_ON = "second-step-on"
     SECOND_STEP_OFF = "second-step-off"
     PASSKEY_ADDED = "passkey-added"
@@ -63,6 +64,7 @@ SECURITY = frozenset(
         LetterKind.SIGN_IN,
         LetterKind.CREDENTIALS,
         LetterKind.RECOVERY,
+        LetterKind.RECOVERY_CODE,
         LetterKind.SECOND_STEP_ON,
         LetterKind.SECOND_STEP_OFF,
         LetterKind.PASSKEY_ADDED,

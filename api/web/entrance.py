@@ -1,4 +1,4 @@
-"""The way in and out: making a vault, signing in, unlocking, recovering, leaving."""
+"""The way in and out: signing in, unlocking, leaving."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from api import refusals, sources
 from api.web import cookies, flashes, forms, guards, languages, pages, proofs, visitors, words
 from api.web.pages import Problem
 from api.wiring import wiring
-from pds import passphrases
 from pds.errors import (
     Issue,
     LimitExceededError,
     UnknownLoginError,
-    ValidationFailedError,
     WrongSecretError,
 )
 from pds.sessions import Visitor
@@ -22,38 +20,6 @@ from pds.sessions import Visitor
 blueprint = Blueprint("entrance", __name__)
 
 _FROM_ELSEWHERE = ("/oauth/authorize", "/invitation/")
-
-
-@blueprint.get("/sign-up")
-def sign_up_form() -> ResponseReturnValue:
-    """Offer a new vault, with a passphrase of six generated words (P-17)."""
-    return _sign_up_page("", passphrases.generate())
-
-
-@blueprint.post("/sign-up")
-def sign_up() -> ResponseReturnValue:
-    """Make a vault, sign its owner in, and show the recovery code."""
-    login, passphrase = request.form.get("login", ""), request.form.get("passphrase", "")
-    services = wiring()
-    try:
-        made = services.accounts.sign_up(login, passphrase, locale=languages.current())
-        entrance = services.accounts.enter(login, passphrase)
-    except ValidationFailedError as error:
-        return _sign_up_page(login, "", 422, *_problems(error))
-    except LimitExceededError as error:
-        return later(_sign_up_page(login, "", 429, wait(error)), error)
-    visitors.start(entrance)
-    flashes.put("welcome")
-    return _recovery_code(made.recovery_code)
-
-
-@blueprint.post("/recovery-code")
-@guards.signed_in
-def recovery_code_kept(_visitor: Visitor) -> ResponseReturnValue:
-    """Go on once the code is written down; the code itself is not sent back."""
-    if "written" not in request.form:
-        return guards.see_other("/settings")
-    return guards.see_other(forms.next_path())
 
 
 @blueprint.get("/sign-in")
@@ -132,36 +98,6 @@ def sign_out(visitor: Visitor) -> ResponseReturnValue:
     return response
 
 
-@blueprint.get("/recover")
-def recover_form() -> ResponseReturnValue:
-    """Ask for the recovery code, and offer a new passphrase."""
-    return _recover_page("", passphrases.generate())
-
-
-@blueprint.post("/recover")
-def recover() -> ResponseReturnValue:
-    """Open a vault by its recovery code; old passphrase and old code end."""
-    login, new = request.form.get("login", ""), request.form.get("new_passphrase", "")
-    services = wiring()
-    try:
-        entrance, code = services.accounts.recover(
-            login, request.form.get("code", "").strip(), new, source=sources.source()
-        )
-    except WrongSecretError as error:
-        count_unknown(error)
-        problem = Problem("code", words.issue(Issue("code", "wrong_code", "")))
-        return _recover_page(login, new, 422, problem)
-    except ValidationFailedError as error:
-        found = [Problem("new_passphrase", words.issue(each)) for each in error.issues]
-        return _recover_page(login, "", 422, *found)
-    except LimitExceededError as error:
-        return later(_recover_page(login, new, 429, wait(error)), error)
-    services.sessions.end_others(entrance.ref.id, keep=None)
-    visitors.start(entrance)
-    flashes.put("passphrase-changed")
-    return _recovery_code(code)
-
-
 @blueprint.post("/preferences")
 def preferences() -> ResponseReturnValue:
     """Switch language or colours, for this browser and for the account (UI-17, UI-21)."""
@@ -174,17 +110,6 @@ def preferences() -> ResponseReturnValue:
         if visitor is not None:
             wiring().accounts.set_preferences(visitor.vault.id, locale=locale, theme=theme)
     return guards.see_other(forms.next_path("/"))
-
-
-def _sign_up_page(login: str, passphrase: str, status: int = 200, *problems: Problem) -> Response:
-    return pages.page(
-        "sign_up.html",
-        status,
-        login=login,
-        passphrase=passphrase or passphrases.generate(),
-        next=forms.next_path(),
-        problems=problems,
-    )
 
 
 def sign_in_page(login: str, status: int = 200, *problems: Problem) -> Response:
@@ -213,29 +138,10 @@ def unlock_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Resp
     )
 
 
-def _recover_page(login: str, new: str, status: int = 200, *problems: Problem) -> Response:
-    return pages.page(
-        "recover.html",
-        status,
-        login=login,
-        new_passphrase=new or passphrases.generate(),
-        problems=problems,
-    )
-
-
-def _recovery_code(code: str) -> Response:
-    # Not after a redirect: the code is kept nowhere, so there is nothing to show it from again.
-    return pages.page("recovery_code.html", code=code, next=forms.next_path())
-
-
 def count_unknown(error: WrongSecretError) -> None:
     """Count a sign-in under a name that nobody has, for `pds doctor`."""
     if isinstance(error, UnknownLoginError):
         refusals.unknown_login()
-
-
-def _problems(error: ValidationFailedError) -> list[Problem]:
-    return [Problem(each.field, words.issue(each)) for each in error.issues]
 
 
 def wait(error: LimitExceededError, field: str = "login") -> Problem:

@@ -127,6 +127,15 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _SETTINGS,
         "/settings",
     ),
+    LetterKind.RECOVERY_CODE: _Words(
+        _l("You have a new recovery code"),
+        _l(
+            "A new recovery code was made for your vault, and the old one has ended. If it was not"
+            " you, change your passphrase."
+        ),
+        _SETTINGS,
+        "/settings",
+    ),
     LetterKind.RECOVERY: _Words(
         _l("Your recovery code was used"),
         _l(

@@ -239,6 +239,7 @@ def _lost_page(status: int = 200, *problems: Problem) -> Response:
         status,
         login=request.form.get("login", ""),
         sends=_sends(),
+        passkeys_are_offered=wiring().second_factors.passkeys.are_offered,
         problems=problems,
     )
 

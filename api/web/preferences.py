@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api.web import flashes, guards, languages, pages, words
+from api.web import flashes, guards, languages, pages, recovery_codes, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds import passphrases
@@ -45,7 +45,7 @@ def change_passphrase(visitor: Visitor) -> ResponseReturnValue:
         return response
     services.sessions.end_others(visitor.vault.id, keep=visitor.sign_in)
     flashes.put("passphrase-changed")
-    return pages.page("recovery_code.html", code=code, next="/settings")
+    return recovery_codes.shown(code, "/settings")
 
 
 def _settings_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:

@@ -40,9 +40,12 @@ from api.web import (
     passkeys,
     preferences,
     records,
+    recovering,
+    recovery_codes,
     reference,
     second_step,
     sign_in_sessions,
+    signing_up,
     unmaskings,
     vault,
 )
@@ -59,6 +62,9 @@ from pds.errors import (
 _MODULES = (
     home,
     entrance,
+    signing_up,
+    recovery_codes,
+    recovering,
     passkey_entrance,
     vault,
     deleted,

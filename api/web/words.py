@@ -63,12 +63,12 @@ class State:
 
 
 NOTES: Mapping[str, Note] = {
-    "welcome": Note(_l("Your vault is ready. Add something to it, or import a file.")),
     "saved": Note(_l("Saved.")),
     "restored": Note(_l("It is back in your vault.")),
     "nothing-restored": Note(
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),
+    "code-kept": Note(_l("The code is right. Keep it well.")),
     "locked": Note(_l("Your vault is locked. You are still signed in."), "info"),
     "signed-out": Note(_l("You are signed out."), "info"),
     "absorbed": Note(
@@ -219,6 +219,7 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlock_failed": _l(
         "Someone tried to open the vault with a wrong passphrase, code or passkey"
     ),
+    "vault.recovery_code_changed": _l("A new recovery code was made"),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
     "vault.second_factor_on": _l("Codes from an app were turned on"),
     "vault.second_factor_off": _l("Codes from an app were turned off"),
@@ -500,6 +501,10 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "passkey_not_added": _l("The passkey was not added. Begin anew, on this page."),
     "too_many_passkeys": _l("You have ten passkeys. Remove one that you do not use."),
     "label_malformed": _l("Use 1 to %(most)s characters."),
+    "wrong_groups": _l(
+        "These are not the groups of your code. Look at your paper and at the numbers of the groups"
+        " again; if it does not help, get a new code."
+    ),
     "wrong_code": _l("The name or the recovery code is not right."),
     "wrong_notice_code": _l("The code is not right, or older than a day. Save the address again."),
     "malformed_address": _l("This is not an e-mail address."),

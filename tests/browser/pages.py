@@ -6,9 +6,10 @@ from tests.support.auditing import asked_by
 
 PUBLIC = {
     "home.show": ["/"],
-    "entrance.sign_up_form": ["/sign-up"],
+    "signing_up.before": ["/sign-up"],
+    "signing_up.form": ["/sign-up/passphrase"],
     "entrance.sign_in_form": ["/sign-in"],
-    "entrance.recover_form": ["/recover"],
+    "recovering.form": ["/recover"],
     "limited.lost": ["/lost-passphrase"],
     "limited.asked": ["/lost-passphrase/asked"],
     "limited.link": ["/limited/link/nothing"],
@@ -96,6 +97,8 @@ def own(life):
         "activity.show": ["/activity"],
         "unmaskings.show": ["/unmaskings"],
         "settings.show": ["/settings"],
+        "recovery_codes.show": ["/settings/recovery-code"],
+        "signing_up.welcome": ["/welcome"],
         "letters.show": ["/settings/letters"],
         "deletion.show": ["/vault-deletion"],
         "sessions.show": ["/settings/sessions"],

@@ -173,7 +173,7 @@ def test_no_page_is_forgotten(served):
 def test_a_mistake_takes_the_reader_to_the_summary_and_on_to_the_field(open_page):
     """UI-19"""
     page = open_page(locale="en")
-    page.goto("/sign-up")
+    page.goto("/sign-up/passphrase")
     page.fill("#login", "somebody new")
     page.fill("#passphrase", "too short")
     page.click("main form button")

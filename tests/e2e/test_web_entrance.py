@@ -20,32 +20,12 @@ def cookies_of(answer):
     return {header.split("=")[0]: header for header in headers}
 
 
-def test_signing_up_offers_six_words_and_shows_the_recovery_code_once(browser):
-    """P-17"""
-    form = browser.get("/sign-up")
-    offered = form.page.form("passphrase").fields["passphrase"][0]
-
-    done = browser.submit(form, "passphrase", login="elvin")
-
-    assert len(offered.split()) == 6
-    assert done.status == 200
-    assert 'id="recovery-code"' in done.text
-    assert browser.get("/vault").status == 200
-    assert 'id="recovery-code"' not in browser.get("/settings").text
-
-
-def test_going_on_from_the_recovery_code_does_not_send_it_back(browser):
-    done = browser.submit(browser.get("/sign-up"), "passphrase", login="elvin")
-    form = done.page.form("written")
-
-    assert set(form.fields) == {"csrf", "next"}
-    assert browser.submit(done, "written", written="yes").location == "/"
-
-
 def test_a_weak_passphrase_is_explained_and_not_repeated(browser):
     """UI-19"""
     weak = "password password"
-    answer = browser.submit(browser.get("/sign-up"), "passphrase", login="elvin", passphrase=weak)
+    answer = browser.submit(
+        browser.get("/sign-up/passphrase"), "passphrase", login="elvin", passphrase=weak
+    )
 
     assert answer.status == 422
     assert "<title>Error:" in answer.text

@@ -9,9 +9,10 @@ from tests.support.world import PASSPHRASE
 
 PUBLIC = {
     "web.home.show",
-    "web.entrance.sign_up_form",
+    "web.signing_up.before",
+    "web.signing_up.form",
     "web.entrance.sign_in_form",
-    "web.entrance.recover_form",
+    "web.recovering.form",
     "web.limited.lost",
     "web.limited.asked",
     "web.limited.link",  # whoever holds the link; another leads nowhere

@@ -12,6 +12,7 @@ from consent import organisations
 from consent.invitations.holding import InvitationService
 from consent.invitations.models import OpenedInvitation
 from consent.vocabulary import Standing
+from tests.e2e.test_web_first_run import code_of, groups_of
 from tests.support.oauth_client import Callback
 from tests.support.world import PASSPHRASE, START_PAGE
 
@@ -92,11 +93,12 @@ def test_the_way_leads_through_sign_in_back_to_the_invitation_and_on(
 
 def test_whoever_has_no_vault_yet_makes_one_and_comes_back(browser, path):
     assert f'href="/sign-up?next={path}"' in browser.get(path).text
-    page = browser.get(f"/sign-up?next={path}")
-    code = browser.submit(page, "passphrase", login="newcomer", passphrase=PASSPHRASE)
-    back = browser.submit(code, "written", written="yes")
+    page = browser.get(f"/sign-up/passphrase?next={path}")
+    shown = browser.submit(page, "passphrase", login="newcomer", passphrase=PASSPHRASE)
+    asked = browser.submit(shown, "written", written="yes")
+    typed = groups_of(asked, code_of(shown))
 
-    assert back.location == path
+    assert browser.submit(asked, "check", **typed).location == path
 
 
 def test_no_way_to_recover_stands_on_the_sign_in_page_that_a_link_led_to(browser, path):
