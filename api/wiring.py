@@ -42,6 +42,7 @@ from consent.receipts import ReceiptIssuer
 from pds import instance
 from pds.accounts import AccountService
 from pds.app_codes import AppCodeService
+from pds.attachments import AttachmentService
 from pds.attempts import Attempts
 from pds.clock import Clock, SystemClock
 from pds.deleted_records import DeletedService
@@ -128,6 +129,14 @@ class Wiring:
             visitor.open_vault,
             self.settings.vault.max_files_bytes,
         )
+
+    def attachments(self, visitor: Visitor) -> AttachmentService:
+        """Return the files of the records of an unlocked visitor.
+
+        Raises:
+            VaultLockedError: they are signed in, not unlocked.
+        """
+        return AttachmentService(self.clock, self.records(visitor), self.files(visitor))
 
     def lists(self, visitor: Visitor) -> ListService:
         """Return the lists of an unlocked visitor.

@@ -1,4 +1,6 @@
-"""What waits for the owner's next unlock: rotating keys and absorbing deposits (TAK-13, TAK-43).
+"""What waits for the owner's next unlock: keys, and absorbing deposits (TAK-13, TAK-43).
+
+A vault that is older than a collection of the catalogue gets that collection's first key.
 
 When a grant ended, whoever holds an old copy of the database and one of its tokens could still
 open its collection keys. So those get a new version here: new writes are sealed under it, live
@@ -16,12 +18,13 @@ from consent import grants
 from consent.grants import GrantKeys
 from consent.policy import Terms
 from consent.vocabulary import EventName
+from pds.catalogue import CATALOGUE
 from pds.clock import Clock
 from pds.crypto.deposit import collection_public_key
 from pds.deposits import DepositService
 from pds.errors import DecryptionError, KeyUnavailableError
 from pds.events import EventSink, VaultEvent, VaultRef
-from pds.keys import OpenVault, Wrap, Wrapped, due_for_rotation, new_key, rotate
+from pds.keys import OpenVault, Wrap, Wrapped, due_for_rotation, known_collections, new_key, rotate
 from pds.records import RecordService
 from pds.store import Store
 from pds.vaults import take_sequence
@@ -45,6 +48,7 @@ class CustodyService:
 
     def after_unlock(self, vault: VaultRef, open_vault: OpenVault) -> Housekeeping:
         """Rotate what is due, then absorb what was deposited; repeating it changes nothing."""
+        self._complete(vault, open_vault)
         rotated = self._rotate(vault, open_vault)
         with self.store.read() as session:
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
@@ -58,6 +62,29 @@ class CustodyService:
                 return None
 
         return Housekeeping(deposits.absorb(deposit_key), rotated)
+
+    def _complete(self, vault: VaultRef, open_vault: OpenVault) -> None:
+        missing = {
+            name: new_key()
+            for name in CATALOGUE.collections
+            if not open_vault.versions("collection", name)
+        }
+        if not missing:
+            return
+        now = self.clock.now()
+
+        def job(session: Session) -> None:
+            # Under the vault's lock: of two unlocks at once, one makes the key.
+            take_sequence(session, vault, 1)
+            wraps = []
+            for name in missing.keys() - known_collections(session, vault):
+                public_key = collection_public_key(missing[name])
+                rotate(session, vault, name, 1, public_key=public_key, now=now)
+                wrapped = Wrapped("collection", name)
+                wraps.append(open_vault.wrap_under_root(missing[name], wrapped))
+            open_vault.keys.store(session, wraps, now=now)
+
+        self.store.write(job)
 
     def _rotate(self, vault: VaultRef, open_vault: OpenVault) -> tuple[str, ...]:
         now = self.clock.now()

@@ -311,6 +311,14 @@ def due_for_rotation(session: Session, vault: VaultRef) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
+def known_collections(session: Session, vault: VaultRef) -> frozenset[str]:
+    """Return the collections that a vault has a key for."""
+    query = select(CollectionKey.collection).where(
+        CollectionKey.bucket == vault.bucket, CollectionKey.vault_id == vault.id
+    )
+    return frozenset(session.scalars(query))
+
+
 def rotate(
     session: Session,
     vault: VaultRef,

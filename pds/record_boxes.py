@@ -3,11 +3,13 @@
 A record's box holds, padded, the JSON
 
     {"data": {attribute: value}, "changes": {attribute: [vault seq, times changed, epoch seconds]},
-     "source": [kind, name, id or null]}
+     "source": [kind, name, id or null],
+     "files": [{"id", "name", "media_type", "bytes", "sha256", "added_at"}]}
 
 `changes` tells for each attribute when it last changed, also when it is gone since (P-22): so a
 reader who may see some attributes learns of changes to those and of no others. `source` is there
-where its author had the version from elsewhere, and is for the owner alone.
+where its author had the version from elsewhere, `files` where it has any; both are for the owner
+alone.
 
 The box of a superseded version holds [data, author's kind, author's id or null, source or null];
 one that was written before authors were kept holds the data alone, which is an object.
@@ -24,6 +26,7 @@ from uuid import UUID
 
 import orjson
 
+from pds.attached_files import AttachedFile
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.crypto.labels import COLLECTION_INDEX, COLLECTION_RECORDS, derive
 from pds.crypto.sealed_box import Kind, open_box, pad, seal, unpad
@@ -32,6 +35,7 @@ from pds.models import Record
 
 Data = dict[str, object]
 Changes = dict[str, list[int]]
+Files = tuple[AttachedFile, ...]
 
 MERGE_TAG_BYTES = 16
 
@@ -74,6 +78,7 @@ class Content(NamedTuple):
     data: Data
     changes: Changes
     source: Source | None
+    files: Files = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +133,14 @@ def seal_record(
     changes: Changes,
     *,
     source: Source | None = None,
+    files: Files = (),
 ) -> bytes:
     """Seal a record's content under `record_key`."""
     content: dict[str, object] = {"data": data, "changes": changes}
     if source is not None:
         content["source"] = source.written()
+    if files:
+        content["files"] = [each.written() for each in files]
     padded = pad(orjson.dumps(content))
     return seal(key, padded, kind=Kind.RECORD, key_version=key_version, fields=context.fields())
 
@@ -144,7 +152,12 @@ def open_content(key: bytes, box: bytes, context: RecordContext) -> Content:
         DecryptionError: it is not that version of that record, or not that key.
     """
     content = orjson.loads(unpad(open_box(key, box, kind=Kind.RECORD, fields=context.fields())))
-    return Content(content["data"], content["changes"], Source.read(content.get("source")))
+    return Content(
+        content["data"],
+        content["changes"],
+        Source.read(content.get("source")),
+        tuple(AttachedFile.read(each) for each in content.get("files", ())),
+    )
 
 
 def open_record(key: bytes, box: bytes, context: RecordContext) -> tuple[Data, Changes]:
@@ -153,8 +166,8 @@ def open_record(key: bytes, box: bytes, context: RecordContext) -> tuple[Data, C
     Raises:
         DecryptionError: it is not that version of that record, or not that key.
     """
-    data, changes, _source = open_content(key, box, context)
-    return data, changes
+    content = open_content(key, box, context)
+    return content.data, content.changes
 
 
 def carry_changes(
@@ -224,7 +237,13 @@ class RecordBoxes:
         context = self._context(collection, record_id, version, author, deleted=deleted)
         key = self._key(collection, key_version)
         return seal_record(
-            key, key_version, context, content.data, content.changes, source=content.source
+            key,
+            key_version,
+            context,
+            content.data,
+            content.changes,
+            source=content.source,
+            files=content.files,
         )
 
     def supersede(self, row: Record, content: Content) -> bytes:

@@ -20,9 +20,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from pds import sealed_files
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.clock import Clock
-from pds.errors import ConflictError, NotFoundError
+from pds.errors import ConflictError, NotFoundError, VaultLockedError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.ids import RecordId, new_record_id
 from pds.keys import OpenVault
@@ -33,6 +34,7 @@ from pds.record_boxes import (
     Changes,
     Content,
     Data,
+    Files,
     RecordBoxes,
     Source,
     Superseded,
@@ -67,11 +69,15 @@ class Opened:
     data: Data = field(repr=False)
     changes: Changes = field(repr=False)
     source: Source | None = None
+    files: Files = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a record is to become. `version` is the one that was seen; 0 makes a new record."""
+    """What a record is to become. `version` is the one that was seen; 0 makes a new record.
+
+    Without `files` it keeps those it has; a deleted record keeps none.
+    """
 
     collection: str
     data: Data = field(repr=False)  # validated by the catalogue
@@ -80,6 +86,7 @@ class Draft:
     deleted: bool = False
     author: Author = OWNER
     source: Source | None = None
+    files: Files | None = field(default=None, repr=False)
 
 
 def _nothing_else(_session: Session) -> None:
@@ -255,7 +262,7 @@ class RecordService:
         """
         single = CATALOGUE.collection(collection).cardinality is Cardinality.ONE
         drafts = [
-            Draft(collection, {}, RecordId(record_id), version, deleted=not single)
+            Draft(collection, {}, RecordId(record_id), version, deleted=not single, files=())
             for record_id, version in versions.items()
         ]
         return self.save_all(drafts, event="record.deleted")
@@ -272,7 +279,9 @@ class RecordService:
 
         Raises:
             ConflictError: one of them is no longer at the version that was seen.
-            NotFoundError: a version was named and there is no such record in that collection.
+            NotFoundError: a version was named and there is no such record in that collection, or
+                a file of it is gone.
+            VaultLockedError: the collection is newer than the vault's last unlock.
         """
         return self._retrying(lambda: self._save_all(drafts, event, also))
 
@@ -306,11 +315,14 @@ class RecordService:
             ).scalar_one()
             current = self._current(session, [draft.id for draft in drafts])
             versions = _current_key_versions(session, self.vault)
+            if any(draft.collection not in versions for draft in drafts):
+                raise VaultLockedError  # the next unlock makes its key
             self._refuse_second(session, drafts)
         written: list[Opened] = []
         rows: list[tuple[dict[str, object], Record | None]] = []
         history: list[dict[str, object]] = []
         changed: dict[str, frozenset[str]] = {}
+        had: set[UUID] = set()
         for offset, draft in enumerate(drafts, start=1):
             before = current.get(draft.id)
             if before is not None and before.collection != draft.collection:
@@ -323,9 +335,11 @@ class RecordService:
             )
             if before is not None and replaced is not None:
                 history.append(self._superseded(before, replaced))
+                had |= {each.id for each in replaced.files}
             written.append(opened)
             rows.append((row, before))
             changed[draft.collection] = changed.get(draft.collection, frozenset()) | names
+        have = {each.id for opened in written for each in opened.files}
         entry = VaultEvent(
             event,
             now,
@@ -341,6 +355,8 @@ class RecordService:
             also(session)
             if not rows:
                 return
+            sealed_files.keep(session, self.vault, have - had)
+            sealed_files.shred(session, self.vault, had - have, now=now)
             self._write_rows(session, rows)
             if history:
                 session.execute(insert(RecordVersion), history)
@@ -377,13 +393,16 @@ class RecordService:
     ) -> tuple[Opened, dict[str, object], frozenset[str]]:
         old = (before.data, before.changes) if before else ({}, {})
         changes, names = carry_changes(old, draft.data, seq=seq, at=now)
+        files = draft.files
+        if files is None:
+            files = before.files if before and not draft.deleted else ()
         version = draft.version + 1
         box = self.boxes.seal(
             draft.collection,
             draft.id,
             version,
             draft.author,
-            Content(draft.data, changes, draft.source),
+            Content(draft.data, changes, draft.source, files),
             deleted=draft.deleted,
             key_version=key_version,
         )
@@ -416,6 +435,7 @@ class RecordService:
             draft.data,
             changes,
             draft.source,
+            files,
         )
         return after, row, names
 
@@ -436,7 +456,7 @@ class RecordService:
         Raises:
             DecryptionError: it is not what its columns say.
         """
-        data, changes, source = self.boxes.open(row)
+        data, changes, source, files = self.boxes.open(row)
         return Opened(
             RecordId(row.id),
             row.collection,
@@ -448,6 +468,7 @@ class RecordService:
             data,
             changes,
             source,
+            files,
         )
 
     def _current(self, session: Session, ids: Sequence[UUID]) -> dict[UUID, Record]:

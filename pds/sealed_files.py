@@ -116,6 +116,11 @@ class SealedFiles:
         written = Written(file_id, size, rest[_SIZE_BYTES:].hex())
         return OpenFile(self, written, Stream.of(key, fields))
 
+    def drop(self, file_id: UUID) -> None:
+        """Shred a file that no record took."""
+        now = self.clock.now()
+        self.store.write(lambda session: shred(session, self.vault, [file_id], now=now))
+
     def seal_key(self, key: bytes, written: Written) -> bytes:
         """Seal a file's key, size and hash to the vault."""
         content = key + written.size_bytes.to_bytes(_SIZE_BYTES, "big")
@@ -185,12 +190,9 @@ class FileWriter:
 
     def drop(self) -> None:
         """Give up: what was stored is swept."""
-        now = self._files.clock.now()
         self._held.clear()
         if self._number:
-            self._files.store.write(
-                lambda session: shred(session, self._files.vault, [self._id], now=now)
-            )
+            self._files.drop(self._id)
 
     def _add(self, data: bytes) -> None:
         self._held += data
@@ -285,6 +287,8 @@ def keep(session: Session, vault: VaultRef, ids: Collection[UUID]) -> None:
     Raises:
         NotFoundError: one of them is not whole, or gone.
     """
+    if not ids:
+        return
     kept = session.execute(
         update(SealedFile)
         .where(*_named(vault, ids), SealedFile.key_box.is_not(None))
@@ -306,7 +310,9 @@ def shred(session: Session, vault: VaultRef, ids: Collection[UUID], *, now: date
     """Drop the keys of files, so that they open for nobody; their chunks are swept."""
     if ids:
         session.execute(
-            update(SealedFile).where(*_named(vault, ids)).values(key_box=None, expires_at=now)
+            update(SealedFile)
+            .where(*_named(vault, ids))
+            .values(key_box=None, stored_bytes=0, expires_at=now)
         )
 
 

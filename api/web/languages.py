@@ -21,6 +21,7 @@ from api.web import cookies, visitors
 AZERBAIJANI, ENGLISH = "az", "en"
 LOCALES = (AZERBAIJANI, ENGLISH)
 TRANSLATIONS = Path(__file__).parent / "translations"
+MEGABYTE = 1_048_576
 _BAKU = ZoneInfo("Asia/Baku")
 
 
@@ -33,7 +34,7 @@ def register(app: Flask) -> None:
         default_translation_directories=str(TRANSLATIONS),
         locale_selector=choose,
     )
-    app.jinja_env.filters.update(day=day, moment=moment, clock=clock, number=number)
+    app.jinja_env.filters.update(day=day, moment=moment, clock=clock, number=number, size=size)
 
 
 def current() -> str:
@@ -98,3 +99,10 @@ def clock(value: datetime) -> str:
 def number(value: int) -> str:
     """Write a number: `12.345` in Azerbaijani, `12,345` in English."""
     return str(format_decimal(value, locale=current()))
+
+
+def size(value: int) -> str:
+    """Write a size in bytes, in megabytes from one on: `1,4 MB` in Azerbaijani, `312 KB`."""
+    if value < MEGABYTE:
+        return f"{number(max(1, -(-value // 1024)))} KB"
+    return f"{format_decimal(value / MEGABYTE, '#,##0.#', locale=current())} MB"

@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from api.web import flashes, forms, guards, inputs, languages, pages, vault
 from api.web.pages import Problem
 from api.wiring import wiring
+from pds.attached_files import MOST_FILES
 from pds.catalogue import CATALOGUE, Cardinality, Collection
 from pds.catalogue.forms import read_form, write_form
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
@@ -59,23 +60,23 @@ def new(visitor: Visitor, name: str) -> ResponseReturnValue:
     kind = CATALOGUE.collection(name)
     try:
         data = kind.validate(read_form(kind, request.form))
-        wiring().records(visitor).save(Draft(name, data))
+        made = wiring().records(visitor).save(Draft(name, data))
     except ValidationFailedError as error:
         return _form_page(kind, request.form, 422, *_problems(kind, error))
     except ConflictError:
         # Another tab made the one record of this collection meanwhile: show that one.
         return guards.see_other(f"/vault/{name}")
     flashes.put("saved")
-    return guards.see_other(forms.next_path(f"/vault/{name}"))
+    # Whoever files a document has a scan of it at hand: its page takes that next.
+    files = f"/vault/{name}/{made.id}#files"
+    return guards.see_other(forms.next_path(files if name == "documents" else f"/vault/{name}"))
 
 
 @blueprint.get("/<name>/<uuid:record_id>")
 @guards.unlocked
 def record(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Show a record in its form, with its history."""
-    found = _record(visitor, name, record_id)
-    kind = CATALOGUE.collection(name)
-    return _record_page(visitor, found, write_form(kind, found.data, languages.current()))
+    return shown(visitor, find(visitor, name, record_id))
 
 
 @blueprint.post("/<name>/<uuid:record_id>")
@@ -83,7 +84,7 @@ def record(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
 def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Change a record; whoever changed it first is shown beside what was typed."""
     kind = CATALOGUE.collection(name)
-    found = _record(visitor, name, record_id)
+    found = find(visitor, name, record_id)
     seen = request.form.get("version", 0, type=int)
     try:
         typed = kind.validate(read_form(kind, request.form) | _kept(kind, found))
@@ -91,7 +92,7 @@ def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     except ValidationFailedError as error:
         return _record_page(visitor, found, request.form, 422, *_problems(kind, error))
     except ConflictError:
-        now = _record(visitor, name, record_id)
+        now = find(visitor, name, record_id)
         return _record_page(visitor, now, request.form, 409, conflict=_rows(kind, now.data))
     flashes.put("saved")
     many = kind.cardinality is Cardinality.MANY
@@ -103,7 +104,7 @@ def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
 @guards.unlocked
 def delete_form(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Ask once more, and say who is told."""
-    found = _record(visitor, name, record_id)
+    found = find(visitor, name, record_id)
     kind = CATALOGUE.collection(name)
     return pages.page(
         "delete.html",
@@ -119,7 +120,7 @@ def delete_form(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnV
 @guards.unlocked
 def delete(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Delete a record; one that has changed meanwhile is shown again first."""
-    _record(visitor, name, record_id)
+    find(visitor, name, record_id)
     version = request.form.get("version", 0, type=int)
     try:
         gone = wiring().records(visitor).delete(record_id, version=version)
@@ -144,6 +145,12 @@ def _form_page(
     )
 
 
+def shown(visitor: Visitor, found: Opened, status: int = 200, *problems: Problem) -> Response:
+    """Show a record as it stands."""
+    texts = write_form(CATALOGUE.collection(found.collection), found.data, languages.current())
+    return _record_page(visitor, found, texts, status, *problems)
+
+
 def _record_page(
     visitor: Visitor,
     found: Opened,
@@ -166,12 +173,19 @@ def _record_page(
         ],
         shared=vault.shared(visitor).get(kind.name, []),
         conflict=conflict,
+        most_files=MOST_FILES,
+        most=wiring().settings.vault.max_attachment_bytes // languages.MEGABYTE,
         problems=problems,
         next=forms.next_path(""),
     )
 
 
-def _record(visitor: Visitor, name: str, record_id: UUID) -> Opened:
+def find(visitor: Visitor, name: str, record_id: UUID) -> Opened:
+    """Return a record of a collection.
+
+    Raises:
+        NotFoundError: there is none of that id in it.
+    """
     found = wiring().records(visitor).get(record_id)
     if found.collection != name:
         raise NotFoundError

@@ -10,6 +10,7 @@ from api import problems
 from api.web import (
     activity,
     assets,
+    attachments,
     auditor_agreements,
     auditor_alerts,
     auditor_desk,
@@ -70,6 +71,7 @@ _MODULES = (
     deleted,
     collections,
     records,
+    attachments,
     imports,
     connections,
     narrowing,

@@ -4,24 +4,32 @@ A body in chunks does not say its length, and werkzeug cuts it at the limit with
 left of a form may lack what was ticked.
 
 Werkzeug spools files above 500 kB to a plain temporary file. The request class of this server
-keeps them in memory instead, which the limit on a request's size bounds.
+keeps them in memory instead, which the limit on a request's size bounds; files of records are
+sealed, chunk by chunk, while they come in.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
-from typing import IO
+from typing import IO, cast
 
-from flask import Request, Response, current_app, request
+from flask import Request, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream, get_input_stream
 
+from api.web import visitors
 from api.wiring import wiring
+from pds.errors import LimitExceededError
+from pds.sealed_files import FileWriter, Written
 
 LARGE = frozenset({"web.imports.upload"})
 """Endpoints that take a file; all others take `max_body_bytes`."""
+SEALED = frozenset({"web.attachments.add"})
+"""Endpoints whose file is sealed into the vault as it comes in."""
 _FORM_OVERHEAD_BYTES = 16_384
+# A file that is somewhat too large is refused beside its field, not by a page of its own.
+_MARGIN_BYTES = 10_485_760
 _DRAINED_BYTES = 65_536
 
 
@@ -38,6 +46,67 @@ class _WholeStream(LimitedStream):
         if self.is_exhausted and self._stream.read(1):
             raise RequestEntityTooLarge
         return found
+
+
+class _Nowhere:
+    """Where a file goes that nobody may send."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def seek(self, _position: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class SealedUpload:
+    """What the parser of a form writes a file to that is sealed as it comes in.
+
+    What is too large is read on and dropped, so that the form can be answered.
+    """
+
+    def __init__(self, writer: FileWriter) -> None:
+        """Write to a file of the vault."""
+        self._writer = writer
+        self._is_open = True
+        self.is_too_large = False
+
+    def write(self, data: bytes) -> int:
+        """Take in a part."""
+        if not self.is_too_large:
+            try:
+                self._writer.write(data)
+            except LimitExceededError:
+                self.is_too_large = True
+        return len(data)
+
+    def seek(self, _position: int) -> None:
+        """Do nothing: whoever reads it opens the sealed file."""
+
+    def finish(self) -> Written:
+        """Seal the rest.
+
+        Raises:
+            LimitExceededError: it is too large.
+        """
+        if self.is_too_large:
+            raise LimitExceededError
+        whole = self._writer.finish()
+        self._is_open = False
+        return whole
+
+    @property
+    def size_bytes(self) -> int:
+        """How much came in, up to what was refused."""
+        return self._writer.size_bytes
+
+    def close(self) -> None:
+        """Drop what nobody finished; runs at the end of the request."""
+        if self._is_open:
+            self._is_open = False
+            self._writer.drop()
 
 
 class InMemoryRequest(Request):
@@ -58,10 +127,19 @@ class InMemoryRequest(Request):
         content_type: str | None,
         filename: str | None = None,
         content_length: int | None = None,
-    ) -> BytesIO:
+    ) -> IO[bytes]:
         """Return where the parser writes a file (werkzeug's extension point)."""
         del total_content_length, content_type, filename, content_length
-        return BytesIO()
+        if self.endpoint not in SEALED:
+            return BytesIO()
+        visitor = visitors.current()
+        if visitor is None or visitor.open_vault is None:
+            return cast(IO[bytes], _Nowhere())  # the view's guard answers
+        if "sealed_upload" in g:
+            raise RequestEntityTooLarge  # a form of ours has one file
+        most = wiring().settings.vault.max_attachment_bytes
+        g.sealed_upload = SealedUpload(wiring().files(visitor).write(most_bytes=most))
+        return cast(IO[bytes], g.sealed_upload)
 
 
 def leave_nothing_unread(response: Response) -> Response:
@@ -85,6 +163,10 @@ def set_limit() -> None:
     if request.endpoint in LARGE:
         request.max_content_length = (
             wiring().settings.server.max_upload_bytes + _FORM_OVERHEAD_BYTES
+        )
+    elif request.endpoint in SEALED:
+        request.max_content_length = (
+            wiring().settings.vault.max_attachment_bytes + _MARGIN_BYTES + _FORM_OVERHEAD_BYTES
         )
     else:
         request.max_content_length = current_app.config["MAX_CONTENT_LENGTH"]

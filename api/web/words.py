@@ -69,6 +69,8 @@ NOTES: Mapping[str, Note] = {
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),
     "code-kept": Note(_l("The code is right. Keep it well.")),
+    "file-added": Note(_l("The file was added.")),
+    "file-removed": Note(_l("The file was removed and destroyed.")),
     "locked": Note(_l("Your vault is locked. You are still signed in."), "info"),
     "signed-out": Note(_l("You are signed out."), "info"),
     "absorbed": Note(
@@ -518,6 +520,15 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
         "Choose the column of the account, or write its number or a name for it."
     ),
     "file_too_large": _l("The file is too large. At most %(most)s MB fit."),
+    "files_too_large": _l(
+        "There is no room for it: all your files together can take up %(most)s MB. Remove one that"
+        " you do not need."
+    ),
+    "file_empty": _l("The file is empty. Choose another."),
+    "file_known": _l("This file is here already. Choose another."),
+    "too_many_files": _l("A record can have %(most)s files. Remove one first."),
+    "no_files_here": _l("Records of this kind have no files."),
+    "changed_meanwhile": _l("The record was changed meanwhile. Choose the file again."),
     "not_sure": _l("Tick the box if you are sure. Nothing was changed."),
     "not_written_down": _l("Tick the box once you have written the code down."),
 }

@@ -32,6 +32,7 @@ _COLLECTION_KEYS = frozenset(
     {
         "name", "sensitivity", "cardinality", "singular", "plural", "attributes", "companions",
         "summary", "merge_key", "exactly_one_of", "any_of", "range_field", "importers",
+        "files",
     }
 )  # fmt: skip
 _ATTRIBUTE_KEYS = frozenset(
@@ -120,6 +121,7 @@ class _Builder:
             any_of=_names(name, source.get("any_of", [])),
             range_field=None if range_field is None else str(range_field),
             importers=_names(name, source.get("importers", [])),
+            has_files=source.get("files") is True,
         )
         _check_references(built)
         return built

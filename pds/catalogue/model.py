@@ -114,6 +114,7 @@ class Collection:
     are both together: all that a record may hold, in the order of a form.
     `merge_key` holds alternatives: the first whose attributes are all present identifies a record.
     `range_field` is the date or instant that a data range is measured on (P-26).
+    `has_files` tells whether records may have files; those are no attributes and are not shared.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Collection:
     any_of: tuple[str, ...]
     range_field: str | None
     importers: tuple[str, ...]
+    has_files: bool
 
     def schema(self) -> Data:
         """Return the JSON Schema (2020-12, of draft-07 vocabulary) of a record's data."""
