@@ -35,7 +35,7 @@ LOCKED = {
 }
 """Pages of someone who is signed in and has locked the vault."""
 
-FILES = {"activity.proof", "documents.receipt_proof"}
+FILES = {"activity.proof", "attachments.download", "documents.receipt_proof"}
 """What is downloaded, and never shown."""
 
 ELSEWHERE = {"letters.confirm_form", "passkeys.confirm_removal"}
@@ -71,7 +71,8 @@ def own(life):
             "/vault/address_book/new",
             "/vault/preferences/new",
         ],
-        "records.record": [f"/vault/contact/{life.record}"],
+        "records.record": [f"/vault/contact/{life.record}", life.document],
+        "attachments.remove_form": [f"{life.file}/remove"],
         "records.delete_form": [f"/vault/contact/{life.record}/delete"],
         "imports.choose": ["/imports"],
         "imports.progress": [

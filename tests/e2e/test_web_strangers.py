@@ -14,8 +14,8 @@ from tests.support.worlds import world_on
 
 # Not one person's: a link's secret, a notice's hash, a kind of thing.
 OF_NOBODY = {"token", "sha256", "code", "name"}
-# Tests of their own look at these: they need a device, a link, an engagement.
-ELSEWHERE = ("web.passkeys.", "web.limited.", "web.auditor")
+# Tests of their own look at these: they need a device, a link, an engagement, a file.
+ELSEWHERE = ("web.passkeys.", "web.attachments.", "web.limited.", "web.auditor")
 
 
 @pytest.fixture(scope="module")

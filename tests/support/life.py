@@ -31,6 +31,8 @@ class Life:
     import_id: object
     staged_id: object
     table_id: object
+    document: str
+    file: str
     notice: str
     receipt: object
     unmasking: object
@@ -78,6 +80,7 @@ def live(world, url):
     uri, _ = world.push(kredit, kredit.details(refused))
     opened = world.open_request(aysel, kredit, uri)
     world.refuse(aysel, opened)
+    document, file = _document(aysel)
     imports = world.services.imports(aysel.visitor)
     import_id = imports.stage("vcard", CARDS)
     imports.advance(import_id)
@@ -95,10 +98,23 @@ def live(world, url):
         import_id,
         imports.stage("vcard", CARDS),
         imports.tables.hold("Tarix;Alan;Məbləğ\n01.02.2026;Kafe;-3,50\n31.02.2026;?;1\n".encode()),
+        document,
+        file,
         opened[2],
         _first_receipt(aysel),
         asked_by(engaged(world), aysel, way="consent"),
     )
+
+
+def _document(person):
+    """Return the paths of a document's page and of its file."""
+    attachments = person.world.services.attachments(person.visitor)
+    writer = attachments.files.write(most_bytes=1_000_000)
+    writer.write(b"%PDF-1.7 and the rest")
+    made = person.save("documents", title="Kirayə müqaviləsi", kind="contract")
+    made = attachments.add(made, "Kirayə müqaviləsi, 2026-cı il, imzalanmış.pdf", writer.finish())
+    path = f"/vault/documents/{made.id}"
+    return path, f"{path}/files/{made.files[0].id}"
 
 
 def _first_receipt(person):
