@@ -195,9 +195,14 @@ def merge_source(collection: str, data: Mapping[str, object]) -> bytes | None:
     return kind.merge_tag_source(data)
 
 
-def merge_tag(collection_key: bytes, source: bytes) -> bytes:
-    """Return the keyed tag by which a record with the same merge key is found again."""
-    return hmac.digest(derive(collection_key, COLLECTION_INDEX), source, "sha256")[:MERGE_TAG_BYTES]
+def index_key(collection_key: bytes) -> bytes:
+    """Return the key of the tags of a collection, under one version of its key."""
+    return derive(collection_key, COLLECTION_INDEX)
+
+
+def merge_tag(key: bytes, source: bytes) -> bytes:
+    """Return the tag, keyed with an index key, by which a record of a merge key is found again."""
+    return hmac.digest(key, source, "sha256")[:MERGE_TAG_BYTES]
 
 
 class RecordBoxes:
@@ -210,6 +215,7 @@ class RecordBoxes:
         self._vault_id = vault_id
         self._open_vault = open_vault
         self._keys: dict[tuple[str, int], bytes] = {}
+        self._index_keys: dict[tuple[str, int], bytes] = {}
         self._history: bytes | None = None
 
     def open(self, row: Record) -> Content:
@@ -282,7 +288,11 @@ class RecordBoxes:
 
     def merge_tag(self, collection: str, key_version: int, source: bytes) -> bytes:
         """Return the keyed tag of a merge key, under one version of the collection's key."""
-        return merge_tag(self._open_vault.key("collection", collection, key_version), source)
+        key = self._index_keys.get((collection, key_version))
+        if key is None:
+            key = index_key(self._open_vault.key("collection", collection, key_version))
+            self._index_keys[collection, key_version] = key
+        return merge_tag(key, source)
 
     def _key(self, collection: str, version: int) -> bytes:
         key = self._keys.get((collection, version))
