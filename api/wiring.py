@@ -24,6 +24,7 @@ from consent.acts import ActService
 from consent.agreements import AgreementService
 from consent.amendments import AmendmentService
 from consent.auditing.unmasking import UnmaskingService
+from consent.complaints import ComplaintService
 from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.deletions import DeletionService
@@ -39,6 +40,7 @@ from consent.narrowing import NarrowingService
 from consent.obligations import ObligationService
 from consent.pauses import PauseService
 from consent.receipts import ReceiptIssuer
+from consent.rights import RightsService
 from pds import instance
 from pds.accounts import AccountService
 from pds.app_codes import AppCodeService
@@ -90,6 +92,8 @@ class Wiring:
     deletions: DeletionService
     unmasking: UnmaskingService
     pauses: PauseService
+    rights: RightsService
+    complaints: ComplaintService
     custody: CustodyService
     obligations: ObligationService
     refusals: Refusals
@@ -253,6 +257,8 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
             store, clock, sink, endings, timedelta(days=settings.vault.deletion_cooling_days)
         ),
         pauses=PauseService(store, clock, acts),
+        rights=RightsService(store, ids, clock, log),
+        complaints=ComplaintService(store, clock, log),
         custody=CustodyService(store, clock, sink),
         obligations=ObligationService(store, ids, clock, log),
         refusals=Refusals(store, log, clock, keys.source),

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, insert, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from consent import durations, grants, notices, organisations
+from consent import durations, grants, notices, obligations, organisations
 from consent.acts import (
     ActService,
     AgreementText,
     Deed,
-    announce,
     lock_agreement,
     text_of,
 )
@@ -29,14 +28,13 @@ from consent.formats.errors import FormatError
 from consent.formats.receipt_facts import Obligation as OwedObligation
 from consent.lifecycle import MOVES, Act
 from consent.log.entries import grant_stream, seal_private
-from consent.models import Agreement, Grant, Obligation
+from consent.models import Agreement, Grant
 from consent.vocabulary import (
     LIVE_GRANT_STATES,
     Actor,
     AgreementState,
     EventName,
     ExclusionReason,
-    FeedEvent,
     InvalidationReason,
     ObligationKind,
     Standing,
@@ -314,48 +312,13 @@ class EndingService:
         if notice["recipients"]:
             due[ObligationKind.NOTIFY] = deleted_by
         for kind, due_at in due.items():
-            self._open(session, agreement, kind, due_at, at, asked_by_person=asked_by_person)
+            obligations.open_one(
+                session, self.ids, agreement, kind, due_at, at, asked_by_person=asked_by_person
+            )
         return [
             OwedObligation(kind=kind.value, due_at=rfc3339(due_at), state="due")
             for kind, due_at in due.items()
         ]
-
-    def _open(
-        self,
-        session: Session,
-        agreement: Agreement,
-        kind: ObligationKind,
-        due_at: datetime,
-        at: datetime,
-        *,
-        asked_by_person: bool,
-    ) -> None:
-        obligation_id = self.ids.new(agreement.bucket)
-        session.execute(
-            insert(Obligation).values(
-                bucket=agreement.bucket,
-                id=obligation_id,
-                vault_id=agreement.vault_id,
-                organisation_id=agreement.organisation_id,
-                agreement_id=agreement.id,
-                connection_id=agreement.connection_id,
-                kind=kind.value,
-                state="due",
-                asked_by_person=asked_by_person,
-                due_at=due_at,
-                overdue_announced=False,
-                created_at=at,
-            )
-        )
-        announce(
-            session,
-            agreement.bucket,
-            FeedEvent.OBLIGATION_OPENED,
-            organisation_id=agreement.organisation_id,
-            connection_id=agreement.connection_id,
-            now=at,
-            obligation_id=obligation_id,
-        )
 
 
 def _withdrawal(vault: VaultRef, *, request_deletion: bool, at: datetime) -> Deed:

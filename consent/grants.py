@@ -260,6 +260,17 @@ def live_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list
     return list(session.scalars(query))
 
 
+def latest_of_agreement(session: Session, bucket: int, agreement_id: UUID) -> Grant:
+    """Return the latest grant of an agreement, live or not: its stream is what news go into."""
+    query = (
+        select(Grant)
+        .where(Grant.bucket == bucket, Grant.agreement_id == agreement_id)
+        .order_by(Grant.created_at.desc())
+        .limit(1)
+    )
+    return session.scalars(query).one()
+
+
 def lock_live_of_vault(session: Session, vault: VaultRef) -> list[Grant]:
     """Lock the live agreements of a vault whose row is locked, then their grants; return those.
 

@@ -1,4 +1,4 @@
-"""What organisations owe after the end of an agreement, and their answers (CM-7, LEAD-4)."""
+"""What organisations owe, after an end or because they were asked, and their answers (CM-7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import insert, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent import correspondence, grants
@@ -16,7 +16,7 @@ from consent.acts import announce
 from consent.formats import canonical, deletion_receipt, obligation_answer
 from consent.formats.errors import FormatError
 from consent.log.entries import EventLog, grant_stream, seal_private
-from consent.models import Agreement, AgreementVersion, Grant, Obligation
+from consent.models import Agreement, AgreementVersion, Obligation
 from consent.vocabulary import EventName, FeedEvent, ObligationKind
 from pds.clock import Clock
 from pds.errors import Issue, NotFoundError, ValidationFailedError
@@ -56,6 +56,8 @@ _EVENTS = {
     ObligationKind.STOP.value: EventName.STOP_ANSWERED,
     ObligationKind.DELETE.value: EventName.ERASURE_CONFIRMED,
     ObligationKind.NOTIFY.value: EventName.NOTIFY_ANSWERED,
+    ObligationKind.CORRECT.value: EventName.CORRECT_ANSWERED,
+    ObligationKind.ERASE.value: EventName.ERASE_ANSWERED,
 }
 _DONE = frozenset({deletion_receipt.Outcome.ERASED, obligation_answer.Outcome.DONE})
 _VERIFIERS = {
@@ -129,12 +131,7 @@ class ObligationService:
         return self.store.write(job)
 
     def _log(self, session: Session, owed: Obligation, answer: _Answer, now: datetime) -> None:
-        grant = session.scalars(
-            select(Grant)
-            .where(Grant.bucket == owed.bucket, Grant.agreement_id == owed.agreement_id)
-            .order_by(Grant.created_at.desc())
-            .limit(1)
-        ).one()
+        grant = grants.latest_of_agreement(session, owed.bucket, owed.agreement_id)
         agreement = session.get(Agreement, (owed.bucket, owed.agreement_id))
         version = agreement and session.get(
             AgreementVersion, (owed.bucket, owed.agreement_id, agreement.version)
@@ -160,6 +157,46 @@ class ObligationService:
             outcome=str(answer.document["reason"] or "ok"),
             count=sum(item["attributes"] for item in items),
         )
+
+
+def open_one(  # noqa: PLR0917 - what an obligation is
+    session: Session,
+    ids: IdFactory,
+    agreement: Agreement,
+    kind: ObligationKind,
+    due_at: datetime,
+    at: datetime,
+    *,
+    asked_by_person: bool,
+) -> UUID:
+    """Write down what an organisation owes from now on, tell its feed, and return the id."""
+    obligation_id = ids.new(agreement.bucket)
+    session.execute(
+        insert(Obligation).values(
+            bucket=agreement.bucket,
+            id=obligation_id,
+            vault_id=agreement.vault_id,
+            organisation_id=agreement.organisation_id,
+            agreement_id=agreement.id,
+            connection_id=agreement.connection_id,
+            kind=kind.value,
+            state="due",
+            asked_by_person=asked_by_person,
+            due_at=due_at,
+            overdue_announced=False,
+            created_at=at,
+        )
+    )
+    announce(
+        session,
+        agreement.bucket,
+        FeedEvent.OBLIGATION_OPENED,
+        organisation_id=agreement.organisation_id,
+        connection_id=agreement.connection_id,
+        now=at,
+        obligation_id=obligation_id,
+    )
+    return obligation_id
 
 
 def announce_overdue(session: Session, *, now: datetime, limit: int = 100) -> int:

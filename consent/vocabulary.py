@@ -203,11 +203,24 @@ class Actor(StrEnum):
 
 
 class ObligationKind(StrEnum):
-    """What an organisation owes after the end of an agreement (CM-7)."""
+    """What an organisation owes: after the end of an agreement (CM-7), or because it was asked."""
 
     STOP = "stop"  # no longer use what it received
     DELETE = "delete"
     NOTIFY = "notify"  # tell those to whom it passed the data on (GDPR Art. 19)
+    CORRECT = "correct"  # take over what the vault says now (GDPR Art. 16); the agreement goes on
+    ERASE = "erase"  # delete what it holds (GDPR Art. 17); the agreement goes on
+
+
+class ComplaintReason(StrEnum):
+    """Why a person reports an organisation; the code goes into the log (CUX-43)."""
+
+    MORE_THAN_AGREED = "more-than-agreed"
+    NOT_DELETED = "not-deleted"
+    UNWANTED_CONTACT = "unwanted-contact"
+    PRETENDS = "pretends"
+    PRESSURE = "pressure"
+    OTHER = "other-ground"
 
 
 class TerminationReason(StrEnum):
@@ -300,6 +313,10 @@ class EventName(StrEnum):
     ERASURE_CONFIRMED = "erasure.confirmed"
     STOP_ANSWERED = "obligation.stop_answered"
     NOTIFY_ANSWERED = "obligation.notify_answered"
+    CORRECTION_REQUESTED = "correction.requested"
+    CORRECT_ANSWERED = "obligation.correct_answered"
+    ERASE_ANSWERED = "obligation.erase_answered"
+    COMPLAINT_LODGED = "complaint.lodged"
     KEYS_ROTATED = "vault.keys_rotated"
     LIMITED_STOPPED = "vault.limited_stopped"
     DELETION_ASKED = "vault.deletion_asked"

@@ -13,10 +13,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,29 +24,23 @@ from sqlalchemy import Connection, bindparam, case, or_, update
 from sqlalchemy.orm import Session
 
 from api.oauth.live import LiveGrant, Opened
+from api.releasing import Release
 from api.resources.authentication import Presented
 from api.wiring import Wiring
 from consent import one_time, policy
-from consent.grants import read_terms
 from consent.log.entries import EntryRef, grant_stream, seal_private
-from consent.manifests import manifest
 from consent.models import Grant
 from consent.organisations import serves_grant
-from consent.policy import Terms
-from consent.record_names import RecordNames
 from consent.vocabulary import AccessMode, Action, DenialReason, EventName, GrantState
 from pds import feed
-from pds.catalogue import CATALOGUE
 from pds.crypto.labels import GRANT_ETAG, derive
 from pds.crypto.sealed_box import Kind, open_box, seal
 from pds.errors import DecryptionError, NotFoundError
-from pds.feed import Change, CollectionView, GrantView
-from pds.record_boxes import record_key
+from pds.feed import Change, GrantView
 
 PAGE_RECORDS = 100
 PAGE_RECORDS_MOST = 500
 FETCH_SECONDS = 900  # a first page and its follow-ups count once within this time (P-10)
-_VERSION_OFFSETS = 1 << 16
 _CURSOR_BYTES = 96  # four numbers of up to 19 digits; the length tells nothing of them
 
 _TAKE = (
@@ -148,7 +141,8 @@ class Reader:
         if cursor.base and opened.terms.access is AccessMode.ONCE:
             # What was agreed is one fetch and its repetition, not what changes afterwards.
             raise CursorExpiredError
-        view = self._view(grant, opened, collection)
+        release = self._release(grant, opened)
+        view = release.view(collection)
         began = cursor.began or grant.vault_seq
         with self.services.uow.rows() as connection:
             page = feed.read_page(
@@ -160,12 +154,9 @@ class Reader:
                 upto=grant.vault_seq,
                 limit=limit,
             )
-        content = self._content(
-            grant,
-            opened.terms,
+        content = release.content(
             collection,
             page.changes,
-            RecordNames(opened.keys.key),
             is_whole=cursor.base == 0 and not page.has_more and cursor.position == 0,
         )
         content["has_more"] = page.has_more
@@ -196,9 +187,9 @@ class Reader:
         """
         now = self.services.clock.now()
         opened = self._decide(presented, collection, now, follows_up=False)
-        view = self._view(presented.grant, opened, collection)
-        names = RecordNames(opened.keys.key)
-        record_id = names.inverse(public_id)
+        release = self._release(presented.grant, opened)
+        view = release.view(collection)
+        record_id = release.names.inverse(public_id)
         with self.services.uow.rows() as connection:
             change = feed.read_one(connection, view, record_id)
         found = [change] if change else []
@@ -207,9 +198,7 @@ class Reader:
         )
         if change is None:
             raise NotFoundError
-        content = self._content(
-            presented.grant, opened.terms, collection, found, names, is_whole=False
-        )
+        content = release.content(collection, found, is_whole=False)
         return Answer(orjson.dumps(content), _etag(opened, content), entry)
 
     def deny(self, presented: Presented, reason: DenialReason) -> DeniedError:
@@ -257,21 +246,8 @@ class Reader:
             raise self.deny(presented, reason or DenialReason.CHANGED)
         return opened
 
-    def _view(self, grant: LiveGrant, opened: Opened, collection: str | None) -> GrantView:
-        views = _compiled(opened.terms_text, self.services.today)
-        if collection is not None:
-            views = {collection: views[collection]}
-        return GrantView(
-            deployment=self.services.keys.deployment,
-            bucket=grant.bucket,
-            vault_id=grant.vault_id,
-            collections=views,
-            record_keys={
-                held: record_key(key)
-                for held, key in opened.collection_keys.items()
-                if held[0] in views
-            },
-        )
+    def _release(self, grant: LiveGrant, opened: Opened) -> Release:
+        return Release(self.services.keys.deployment, grant, opened, self.services.today)
 
     def _commit(  # noqa: PLR0917 - step 3 of the read, private
         self,
@@ -342,22 +318,6 @@ class Reader:
         except ChangedError as exc:
             raise self.deny(presented, DenialReason.CHANGED) from exc
 
-    def _content(  # noqa: PLR0917 - what an answer holds, private
-        self,
-        grant: LiveGrant,
-        terms: Terms,
-        collection: str | None,
-        changes: list[Change],
-        names: RecordNames,
-        is_whole: bool,  # noqa: FBT001 - as above
-    ) -> dict[str, Any]:
-        return {
-            "grant_id": str(grant.grant_id),
-            "agreement": {"id": terms.agreement_id, "version": terms.agreement_version},
-            "records": [_record(change, names, grant.client_id) for change in changes],
-            "manifest": manifest(terms, collection, _delivered(terms, changes), is_whole=is_whole),
-        }
-
     def _seal_cursor(self, cursor: Cursor, grant: LiveGrant, collection: str | None) -> str:
         text = orjson.dumps([cursor.base, cursor.position, cursor.fetch_started, cursor.began])
         box = seal(
@@ -380,70 +340,6 @@ class Reader:
         except (DecryptionError, binascii.Error, ValueError) as exc:
             raise CursorExpiredError from exc
         return Cursor(*orjson.loads(opened))
-
-
-@lru_cache(maxsize=4096)
-def _compiled(terms_text: bytes, today: Callable[[], date]) -> Mapping[str, CollectionView]:
-    # Keyed by the terms themselves, never by a grant's id (P-8).
-    terms = read_terms(terms_text)
-    views = {}
-    for name in terms.collections:
-        collection = CATALOGUE.collection(name)
-        agreed = frozenset(
-            attribute.name
-            for attribute in collection.attributes.values()
-            if attribute.qualified_name in terms.attributes
-        )
-        from_value = terms.data_from.get(name)
-        # What else decides on whether and how the agreed attributes are told.
-        decisive = {collection.range_field} if from_value and collection.range_field else set()
-        for qualified, form in terms.coarsenings.items():
-            if qualified in terms.attributes and qualified.partition(".")[0] == name:
-                decisive.update(CATALOGUE.attribute(qualified).coarsenings[form].reads)
-        views[name] = CollectionView(
-            names=agreed | collection.companions.keys() | decisive,
-            agreed=agreed,
-            keep=collection.compile_filter(terms.attributes, terms.coarsenings, today=today),
-            range_field=collection.range_field,
-            from_value=from_value,
-            records=terms.chosen.get(name),
-            only_primary=name in terms.primary,
-        )
-    return views
-
-
-def _delivered(terms: Terms, changes: list[Change]) -> set[str]:
-    return {
-        qualified
-        for change in changes
-        for name in change.data
-        if (qualified := f"{change.collection}.{name}") in terms.attributes
-    }
-
-
-def _record(change: Change, names: RecordNames, client_id: UUID) -> dict[str, Any]:
-    public = names.public(change.id)
-    day = datetime.fromtimestamp(change.changed_second, UTC).strftime("%Y-%m-%dT00:00:00Z")
-    record: dict[str, Any] = {
-        "collection": change.collection,
-        "id": str(public),
-        # The grant's own number: it rises with what the grant may see, from a start that differs
-        # from grant to grant (P-2, P-22).
-        "version": public.int % _VERSION_OFFSETS + change.times_changed,
-        # To the day: an instant that two organisations both see would join their records.
-        "changed_at": day,
-        "deleted": change.deleted,
-        "author": {"kind": _author(change, client_id)},
-    }
-    if not change.deleted:
-        record["data"] = change.data
-    return record
-
-
-def _author(change: Change, client_id: UUID) -> str:
-    if change.author.kind == "owner":
-        return "owner"
-    return "you" if change.author.id == client_id else "organisation"
 
 
 def _etag(opened: Opened, content: Mapping[str, Any]) -> str:

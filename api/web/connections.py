@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from api.web import activity, flashes, guards, languages, pages
 from api.wiring import wiring
-from consent import connections, grants, past, receipts
+from consent import complaints, connections, grants, past, receipts
 from consent.connections import ClosedView, ConnectionView
 from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening
 from pds.errors import ConflictError, NotFoundError
@@ -103,6 +103,9 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     view = _view(visitor, agreement_id, now)
     with services.uow.read() as session:
         issued = receipts.of_agreement(session, visitor.vault.bucket, agreement_id)
+        complained = complaints.of_grants(
+            session, visitor.vault.bucket, visitor.vault.id, [each.id for each in view.grants]
+        )
         terms = (
             grants.terms_of(session, visitor.open_vault, agreement_id)
             if visitor.open_vault is not None and view.is_invited
@@ -121,6 +124,7 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
             for name, which in view.instances.items()
         ],
         receipts=issued,
+        complaints=complained,
         entries=activity.of_grants(visitor, view.grants, limit=_MOST_EVENTS),
         most_events=_MOST_EVENTS,
         ranges=[(CATALOGUE.collection(name), start) for name, start in view.data_from.items()],

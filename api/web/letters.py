@@ -84,8 +84,8 @@ _WORDS: Mapping[LetterKind, _Words] = {
     LetterKind.OVERDUE: _Words(
         _l("An organisation owes an answer"),
         _l(
-            "%(organisation)s had to confirm by %(day)s what it did after your agreement ended,"
-            " such as deleting your data, and has not."
+            "%(organisation)s had to answer by %(day)s for what it owes you, such as deleting or"
+            " correcting your data, and has not."
         ),
         _LOOK,
         "/connections",

@@ -21,6 +21,7 @@ from consent.auditing.unmasking import State as UnmaskingState
 from consent.vocabulary import (
     AccessMode,
     AgreementState,
+    ComplaintReason,
     ConsentStatus,
     DenialReason,
     EventName,
@@ -77,6 +78,16 @@ NOTES: Mapping[str, Note] = {
         _l("Documents that organisations left for you are now in your vault."), "info"
     ),
     "rotated": Note(_l("Keys that ended connections once held have been renewed."), "info"),
+    "asked": Note(
+        _l("The organisation has been asked. It has 30 days; its answer will stand on this page.")
+    ),
+    "asked-already": Note(
+        _l("You have asked for this already, and it has not been answered yet."), "info"
+    ),
+    "reported": Note(_l("Your report was received. Its state stands on this page.")),
+    "reported-already": Note(
+        _l("Your report of today was received. You can report again tomorrow."), "info"
+    ),
     "stopped": Note(_l("Sharing has stopped. The organisation can read nothing any more.")),
     "stopped-all": Note(_l("All sharing has stopped. Nobody can read anything any more.")),
     "paused": Note(
@@ -167,6 +178,8 @@ OBLIGATIONS: Mapping[str, LazyString] = {
     ObligationKind.STOP: _l("No longer use your data"),
     ObligationKind.DELETE: _l("Delete what it received"),
     ObligationKind.NOTIFY: _l("Tell those to whom it passed your data on"),
+    ObligationKind.CORRECT: _l("Correct what it holds by what your vault says now"),
+    ObligationKind.ERASE: _l("Delete what it holds, while sharing goes on"),
 }
 OBLIGATION_STATES: Mapping[str, State] = {
     "due": State(_l("Answer awaited"), "clock", "info"),
@@ -272,6 +285,10 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.ERASURE_CONFIRMED: _l("The organisation answered that it deleted data"),
     EventName.STOP_ANSWERED: _l("The organisation answered that it stopped using data"),
     EventName.NOTIFY_ANSWERED: _l("The organisation answered for telling those it passed data to"),
+    EventName.CORRECTION_REQUESTED: _l("You asked the organisation to correct what it holds"),
+    EventName.CORRECT_ANSWERED: _l("The organisation answered your wish for a correction"),
+    EventName.ERASE_ANSWERED: _l("The organisation answered your wish for a deletion"),
+    EventName.COMPLAINT_LODGED: _l("You reported the organisation"),
     EventName.ORGANISATION_FROZEN: _l("We stopped the organisation: its keys may be stolen"),
     EventName.ORGANISATION_THAWED: _l("Sharing goes on, under the organisation's new keys"),
 }
@@ -302,6 +319,10 @@ EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.ERASURE_CONFIRMED: _l("Deletion answered"),
     EventName.STOP_ANSWERED: _l("End of use answered"),
     EventName.NOTIFY_ANSWERED: _l("Passing on answered"),
+    EventName.CORRECTION_REQUESTED: _l("Correction requested"),
+    EventName.CORRECT_ANSWERED: _l("Correction answered"),
+    EventName.ERASE_ANSWERED: _l("Deletion during sharing answered"),
+    EventName.COMPLAINT_LODGED: _l("Organisation reported"),
     EventName.ORGANISATION_CREATED: _l("Organisation approved"),
     EventName.ORGANISATION_SUSPENDED: _l("Organisation suspended"),
     EventName.ORGANISATION_REMOVED: _l("Organisation removed"),
@@ -349,6 +370,7 @@ ALERTS: Mapping[Kind, LazyString] = {
     Kind.BROKEN_STREAM: _l("Entries are missing from a stream"),
     Kind.CLOCK_JUMP: _l("The clock went back"),
     Kind.BULK_UNMASKING: _l("Many names were opened in a day"),
+    Kind.COMPLAINT: _l("A person reported the organisation"),
 }
 ALERT_STATES: Mapping[AlertState, State] = {
     AlertState.OPEN: State(_l("Open"), "triangle-alert", "warning"),
@@ -387,6 +409,8 @@ DUTIES: Mapping[str, LazyString] = {
     ObligationKind.STOP: _l("end of use"),
     ObligationKind.DELETE: _l("deletion"),
     ObligationKind.NOTIFY: _l("telling third parties"),
+    ObligationKind.CORRECT: _l("correction, as asked"),
+    ObligationKind.ERASE: _l("deletion, as asked"),
 }
 
 CHANNELS: Mapping[str, LazyString] = {
@@ -414,8 +438,24 @@ REASONS: Mapping[str, LazyString] = {
     ExclusionReason.REMOVED: _l("the organisation was removed"),
 }
 
+COMPLAINTS: Mapping[str, LazyString] = {
+    ComplaintReason.MORE_THAN_AGREED: _l("it uses my data for more than was agreed"),
+    ComplaintReason.NOT_DELETED: _l("it did not delete what it should have deleted"),
+    ComplaintReason.UNWANTED_CONTACT: _l("it contacts me although I do not want that"),
+    ComplaintReason.PRETENDS: _l("it is not who it says it is"),
+    ComplaintReason.PRESSURE: _l("it pressed me into sharing"),
+    ComplaintReason.OTHER: _l("something else"),
+}
+
+COMPLAINT_STATES: Mapping[AlertState, State] = {
+    AlertState.OPEN: State(_l("received, waits for an auditor"), "clock", "info"),
+    AlertState.EXPLAINED: State(_l("looked at: explained"), "circle-check", "quiet"),
+    AlertState.CONFIRMED: State(_l("looked at: confirmed"), "triangle-alert", "warning"),
+}
+
 OUTCOMES: Mapping[str, LazyString] = {
     **REASONS,
+    **COMPLAINTS,
     "wrong-secret": _l("wrong passphrase or code"),
     "by-consent": _l("by the person's own yes"),
     "by-second-auditor": _l("a second auditor agreed"),
@@ -487,6 +527,7 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
         "Tick the box about sensitive data if you want to share it. Otherwise refuse, or leave"
         " those items out."
     ),
+    "choose_one": _l("Choose one of these."),
     "step_up": _l("Give your passphrase, or a passkey: sensitive data is shared only after that."),
     "wrong_secret": _l(
         "The name, the passphrase, the code or the passkey is not right. A code counts once, for"
@@ -584,6 +625,19 @@ def frequency(mode: str, fetches_per_day: int) -> str:
 def outcome(code: str) -> str:
     """Say how an event ended; nothing for one that went well."""
     return "" if code in ("", "ok") else str(OUTCOMES.get(code, _l("with a remark")))
+
+
+_NOTHING_NOW: Mapping[DenialReason, LazyString] = {
+    DenialReason.PAUSED: _l("you have paused it"),
+    DenialReason.FROZEN: _l("its keys were reported stolen, and you have not confirmed new ones"),
+    DenialReason.LIMIT: _l("it has read as often today as was agreed"),
+    DenialReason.NOT_AGREED: _l("it may leave documents for you, and read nothing"),
+}
+
+
+def why_nothing(reason: DenialReason) -> str:
+    """Say why an organisation can read nothing at this moment."""
+    return str(_NOTHING_NOW.get(reason, _l("the agreement is over")))
 
 
 def item(attribute: Attribute, locale: str) -> str:

@@ -7,6 +7,7 @@
     broken-stream       a grant's stream has a gap, or says less than its counter
     clock-jump          an entry is older by an hour or more than one before it in the log
     bulk-unmasking      many pseudonyms were opened in a day
+    complaint           a person reported an organisation (CUX-43)
 
 Each is computed anew at each look, so nobody can make one go away; what auditors made of it, a
 state, an owner and a note, is kept beside it under the alert's key.
@@ -42,6 +43,7 @@ UNMASKED_LEAST = 5
 MOST = 100  # of each kind
 NOTE_MOST = 500
 _WEEK = timedelta(days=7)
+_IS_COMPLAINT = SearchableEvent.name == EventName.COMPLAINT_LODGED.value
 
 
 class Kind(StrEnum):
@@ -54,6 +56,7 @@ class Kind(StrEnum):
     BROKEN_STREAM = "broken-stream"
     CLOCK_JUMP = "clock-jump"
     BULK_UNMASKING = "bulk-unmasking"
+    COMPLAINT = "complaint"
 
 
 class State(StrEnum):
@@ -82,6 +85,11 @@ class Alert:
     owner_id: UUID | None = None  # the auditor who looks after it
 
 
+def key_of(kind: Kind, index: int) -> str:
+    """Return the key of an alert about the entry at a place in the log."""
+    return f"{kind}:{index}"
+
+
 def find(session: Session, scope: Scope) -> list[Alert]:
     """Return the alerts of an engagement with what was made of them, by kind."""
     found = [
@@ -93,6 +101,7 @@ def find(session: Session, scope: Scope) -> list[Alert]:
             _broken(session, scope),
             _jumps(session, scope),
             _unmasked(session, scope),
+            _of_entries(session, scope, Kind.COMPLAINT, _IS_COMPLAINT),
         )
         for alert in part
     ]
@@ -272,13 +281,16 @@ def _of_entries(
         .limit(MOST)
     )
     for each in search.described(session, scope, session.scalars(query).all()):
+        detail: dict[str, int | str] = {"entry": each.reference or "", "index": each.index}
+        if kind is Kind.COMPLAINT:
+            detail["reason"] = each.outcome
         yield Alert(
-            f"{kind}:{each.index}",
+            key_of(kind, each.index),
             kind,
             rfc3339(each.minute),
             each.organisation_id,
             each.agreement_id,
-            {"entry": each.reference or "", "index": each.index},
+            detail,
         )
 
 

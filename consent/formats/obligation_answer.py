@@ -1,6 +1,7 @@
 """The obligation answer: an organisation states what became of a duty other than deletion.
 
-    {"type": "pds-obligation-answer/1", "obligation", "agreement", "kind": "stop" | "notify",
+    {"type": "pds-obligation-answer/1", "obligation", "agreement",
+     "kind": "stop" | "notify" | "correct" | "erase",
      "outcome": "done" | "retained", "reason", "answered_at", "proof": {"jws"}}
 
 Signed with the organisation's key in the manner of `jws`. It proves what was stated and by whom,
@@ -29,6 +30,8 @@ class Kind(StrEnum):
 
     STOP = "stop"  # no longer use what was received
     NOTIFY = "notify"  # tell those to whom it was passed on (GDPR Art. 19)
+    CORRECT = "correct"  # take over what the vault says now (GDPR Art. 16)
+    ERASE = "erase"  # delete what is held while the agreement goes on (GDPR Art. 17)
 
 
 class Outcome(StrEnum):
@@ -44,7 +47,7 @@ class AnswerFacts:
 
     Attributes:
         obligation: its id.
-        agreement: id of the agreement that ended.
+        agreement: id of the agreement that ended, or under which it was asked.
         kind: what was owed.
         outcome: done, or retained.
         reason: code of the legal ground, such as `legal_hold`; None when done.

@@ -6,13 +6,13 @@ checkpoint comes first: what was signed stays, so whatever is committed later do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from consent.formats.canonical import canonical_bytes, parse
@@ -68,6 +68,34 @@ class LoggedEvent:
     index: int | None
     erased_by: str | None
     leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events of a vault are meant; what is None or empty leaves all of them.
+
+    Attributes:
+        names: dotted names.
+        grants: of these grants only.
+        since: from this instant on.
+        until: before this instant.
+    """
+
+    names: Collection[str] = ()
+    grants: Collection[UUID] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what it means for rows of `events`."""
+        if self.names:
+            yield Event.name.in_(sorted(self.names))
+        if self.grants is not None:
+            yield Event.grant_id.in_(sorted(self.grants))
+        if self.since is not None:
+            yield Event.at >= self.since
+        if self.until is not None:
+            yield Event.at < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +255,13 @@ def stream_events(
 
 
 def vault_events(
-    session: Session, bucket: int, vault_id: UUID, *, before: UUID | None = None, limit: int = 50
+    session: Session,
+    bucket: int,
+    vault_id: UUID,
+    *,
+    wanted: Wanted | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
 ) -> list[LoggedEvent]:
     """Return what happened to a vault and its grants, newest first.
 
@@ -235,10 +269,13 @@ def vault_events(
         session: of a read transaction.
         bucket: of the vault.
         vault_id: whose events.
+        wanted: which of them; None: all.
         before: the `id` of the last event of the page before; None for the first page.
         limit: at most so many.
     """
     query = _events().where(Event.bucket == bucket, Event.vault_id == vault_id)
+    if wanted is not None:
+        query = query.where(*wanted.conditions())
     if before is not None:
         query = query.where(Event.id < before)
     rows = session.execute(query.order_by(Event.id.desc()).limit(limit))

@@ -1,4 +1,4 @@
-"""The pages of whoever lost the passphrase: what they can do, and all that they cannot (P-16)."""
+"""The pages of whoever lost the passphrase: what they can do, and cannot (P-16, CUX-40)."""
 
 from __future__ import annotations
 
