@@ -2,15 +2,16 @@
 
     README.en.txt  README.az.txt
     bundle.json                    pds-bundle/1: what `pds verify` checks
+    receipts/<id>.json             as signed, behind the bundle that has them
     records.jsonl  records.csv     the events found, by their place in the log
     notices/<sha256>.json          the texts that were shown
-    receipts/<id>.json             as signed
     keys/vkeys  keys/receipt-keys.json
     manifest.json                  pds-pack/1: every other file with its SHA-256, signed
 
-The same filter on the same signed tree gives the same bytes: names in order, one time for all,
-nothing compressed, since compressors differ. The signature is of the key that signs receipts,
-under a `typ` of its own. Files are written one after another; records never stand in memory.
+Beyond `BUNDLE_ENTRIES` there are several bundles, `bundles/00001.json` and on, and it is a
+pds-pack/2. The same filter on the same signed tree gives the same bytes: one order, one time for
+all, nothing compressed, since compressors differ. The signature is of the key that signs receipts,
+under a `typ` of its own. Files are written one after another; one bundle stands in memory.
 """
 
 from __future__ import annotations
@@ -35,13 +36,25 @@ from consent.formats import jws
 from consent.formats.bundle import Bundle, Hints
 from consent.formats.canonical import JSONValue, canonical_bytes
 from consent.formats.encoding import b64u
-from consent.formats.pack import BUNDLE, FORMAT, MANIFEST, NOTICES, RECEIPTS, RECORDS, TYPE
+from consent.formats.pack import (
+    BUNDLE,
+    FORMAT,
+    FORMAT_OF_MANY,
+    MANIFEST,
+    NOTICES,
+    RECEIPTS,
+    RECORDS,
+    TYPE,
+    bundle_name,
+)
 from consent.log import evidence
 from consent.models import AgreementVersion, Grant, Notice
 from pds.clock import rfc3339
 from pds.errors import LimitExceededError
 
-ENTRIES_MOST = 50_000  # of one pack's bundle, which stands in memory while it is made
+ENTRIES_MOST = 1_000_000  # of one pack, which is made while somebody waits
+GRANT_ENTRIES_MOST = 50_000  # of one consent, which stands in one bundle, in memory
+BUNDLE_ENTRIES = 10_000
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
 _UNIX = 3
@@ -63,7 +76,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: hash and length of the file, entries in its bundle, the checkpoint."""
+    """What was written: hash and length of the file, entries in its bundles, the checkpoint."""
 
     sha256: str
     length: int
@@ -93,39 +106,48 @@ def write(
         bom: for the CSV.
 
     Raises:
-        LimitExceededError: more than `ENTRIES_MOST` entries would be in it.
+        LimitExceededError: more than `ENTRIES_MOST` entries would be in it, or more than
+            `GRANT_ENTRIES_MOST` of one consent.
         NotFoundError: nothing is signed yet.
     """
     narrow = _narrowed(scope, query)
     chosen = _chosen(session, narrow, query)
     _refuse_too_many(session, narrow, chosen)
-    bundle = evidence.build_bundle(
+    bundles = evidence.build_bundles(
         session,
         streams.of_scope(session, narrow, *chosen, deployments=not chosen),
+        most=BUNDLE_ENTRIES,
         until=narrow.until,
         hints=signing.hints,
     )
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as pack:
-        parts = _files(
-            session, narrow, query, chosen=chosen, bundle=bundle, hints=signing.hints, bom=bom
-        )
-        listed = [_put(pack, name, chunks) for name, chunks in parts]
+        listed = [_put(pack, name, [words]) for name, words in _readme()]
+        first, second = next(bundles), next(bundles, None)
+        origin, checkpoint, is_of_many, entries = first.origin, first.checkpoint, bool(second), 0
+        for number, bundle in enumerate(_in_turn(first, second, bundles), start=1):
+            name = bundle_name(number) if is_of_many else BUNDLE
+            entries += len(bundle.entries)
+            listed += [_put(pack, *each) for each in _bundle_files(name, bundle)]
+        parts = _files(session, narrow, query, chosen=chosen, hints=signing.hints, bom=bom)
+        listed += [_put(pack, name, chunks) for name, chunks in parts]
         manifest: dict[str, JSONValue] = {
-            "format": FORMAT,
-            "origin": bundle.origin,
-            "checkpoint": bundle.checkpoint,
+            "format": FORMAT_OF_MANY if is_of_many else FORMAT,
+            "origin": origin,
+            "checkpoint": checkpoint,
             "engagement": str(scope.engagement_id),
             "period": [rfc3339(narrow.since), rfc3339(narrow.until)],
             "filter": dict(asked),
             "files": list(listed),
         }
+        if is_of_many:
+            manifest["entries"] = entries
         signed = jws.sign(manifest, signing.key, kid=signing.kid, typ=TYPE)
         _put(pack, MANIFEST, [canonical_bytes(signed)])
     length = target.tell()
     target.seek(0)
     digest = hashlib.file_digest(target, "sha256").hexdigest()  # type: ignore[arg-type]  # any file
     target.seek(0)
-    return Written(digest, length, len(bundle.entries), bundle.checkpoint)
+    return Written(digest, length, entries, checkpoint)
 
 
 def _narrowed(scope: Scope, query: Query) -> Scope:
@@ -159,6 +181,31 @@ def _refuse_too_many(session: Session, scope: Scope, chosen: list[ColumnElement[
     )
     if session.execute(select(func.count()).select_from(some)).scalar_one() > ENTRIES_MOST:
         raise LimitExceededError(f"more than {ENTRIES_MOST} entries")
+    longest = select(Grant.id).where(
+        scope.is_of(Grant.organisation_id), Grant.seq > GRANT_ENTRIES_MOST, *chosen
+    )
+    if session.execute(longest.limit(1)).first() is not None:
+        raise LimitExceededError(f"more than {GRANT_ENTRIES_MOST} entries of one consent")
+
+
+def _in_turn(first: Bundle, following: Bundle | None, rest: Iterator[Bundle]) -> Iterator[Bundle]:
+    yield first
+    if following is not None:
+        yield following
+    yield from rest
+
+
+def _readme() -> Iterator[tuple[str, bytes]]:
+    words = files("consent.auditing")
+    yield "README.en.txt", words.joinpath("pack.en.txt").read_bytes()
+    yield "README.az.txt", words.joinpath("pack.az.txt").read_bytes()
+
+
+def _bundle_files(name: str, bundle: Bundle) -> Iterator[tuple[str, Iterable[bytes]]]:
+    yield name, [bundle.to_bytes()]
+    for receipt in bundle.receipts:
+        issued = str(receipt["dct:identifier"]).rpartition(":")[2]
+        yield f"{RECEIPTS}{issued}.json", [canonical_bytes(receipt)]
 
 
 def _files(
@@ -167,22 +214,14 @@ def _files(
     query: Query,
     *,
     chosen: list[ColumnElement[bool]],
-    bundle: Bundle,
     hints: Hints,
     bom: bool,
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
-    words = files("consent.auditing")
-    yield "README.en.txt", [words.joinpath("pack.en.txt").read_bytes()]
-    yield "README.az.txt", [words.joinpath("pack.az.txt").read_bytes()]
-    yield BUNDLE, [bundle.to_bytes()]
     yield RECORDS, (_json_line(each) for each in _records(session, scope, query))
     rows = (_row(each) for each in _records(session, scope, query))
     yield "records.csv", spreadsheets.lines(_COLUMNS, rows, bom=bom)
     for sha256, document in _notices(session, scope, chosen):
         yield f"{NOTICES}{sha256}.json", [document]
-    for receipt in bundle.receipts:
-        name = str(receipt["dct:identifier"]).rpartition(":")[2]
-        yield f"{RECEIPTS}{name}.json", [canonical_bytes(receipt)]
     yield "keys/vkeys", ["\n".join([*hints.vkeys, ""]).encode()]
     yield "keys/receipt-keys.json", [canonical_bytes(_jwk_set(hints))]
 

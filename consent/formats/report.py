@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from consent.formats.canonical import JSONValue
@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     NOT_CHECKED = "not checked"
 
 
+_WORSE = (Outcome.PASSED, Outcome.NOT_CHECKED, Outcome.FAILED)
 _EXIT_CODES = {Verdict.VERIFIED: 0, Verdict.FAILED: 1, Verdict.SELF_CONSISTENT_ONLY: 3}
 
 
@@ -138,6 +139,24 @@ class Findings:
     def skip(self, name: str, reason: str) -> None:
         """Note that something was not checked, and why."""
         self.checks.append(Check(name, Outcome.NOT_CHECKED, reason))
+
+    def absorb(self, part: Findings, *, of: str) -> None:
+        """Take over what was found in a part, named by it; a kind of check stands once.
+
+        A check that failed in one part has failed, and one that was not made in one was not made.
+        """
+        before = f"{of}: " if of else ""
+        self.failures += [replace(each, where=before + each.where) for each in part.failures]
+        self.notices += [replace(each, where=before + each.where) for each in part.notices]
+        kinds = {each.name: at for at, each in enumerate(self.checks)}
+        for check in part.checks:
+            at = kinds.get(check.name)
+            if at is None:
+                self.checks.append(check)
+            elif check.outcome is Outcome.PASSED is self.checks[at].outcome:
+                self.checks[at] = replace(check, detail="in every part")
+            elif _WORSE.index(check.outcome) >= _WORSE.index(self.checks[at].outcome):
+                self.checks[at] = check
 
     def report(self, *, trusted: bool) -> Report:
         """Return the result; `trusted` says that every key came from the caller."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent.errors import LogInconsistentError
@@ -135,8 +135,82 @@ def build_bundle(
     """
     tree = signed_tree(session)
     size = tree.checkpoint.size
-    ordered = sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
-    events = [event for stream in ordered for event in _of(session, stream, size, until)]
+    events = [event for stream in _ordered(streams) for event in _of(session, stream, size, until)]
+    return _bundle(
+        session,
+        tree,
+        events,
+        hints=hints,
+        pinned_sizes=pinned_sizes,
+        open_private=open_private,
+    )
+
+
+def build_bundles(
+    session: Session,
+    streams: Iterable[Stream],
+    *,
+    most: int,
+    until: datetime | None = None,
+    hints: Hints | None = None,
+) -> Iterator[Bundle]:
+    """Yield the evidence of whole streams in parts that lead to one checkpoint; at least one.
+
+    A grant's stream is in one part, since a read shows that it was allowed only after its consent;
+    the deployment's goes on from part to part.
+
+    Args:
+        session: of a read transaction.
+        streams: from the functions above.
+        most: events in a part, unless one grant has more.
+        until: as for `build_bundle`.
+        hints: as for `build_bundle`.
+
+    Raises:
+        NotFoundError: nothing is signed yet.
+    """
+    tree = signed_tree(session)
+    held: list[LoggedEvent] = []
+    for stream in _ordered(streams):
+        for events in _runs(session, stream, tree.checkpoint.size, until, most):
+            if held and len(held) + len(events) > most:
+                yield _bundle(session, tree, held, hints=hints)
+                held = []
+            held += events
+    yield _bundle(session, tree, held, hints=hints)
+
+
+def _ordered(streams: Iterable[Stream]) -> list[Stream]:
+    return sorted(set(streams), key=lambda stream: (stream.name, stream.bucket))
+
+
+def _runs(
+    session: Session, stream: Stream, size: int, until: datetime | None, most: int
+) -> Iterator[list[LoggedEvent]]:
+    if stream.name != DEPLOYMENT_STREAM:
+        yield list(_of(session, stream, size, until))
+        return
+    newest = session.scalar(select(func.max(Event.seq)).where(Event.stream == stream.name)) or 0
+    for first in range(stream.first, newest + 1, most):
+        events = list(
+            stream_events(session, stream.bucket, stream.name, first=first, last=first + most - 1)
+        )
+        settled = list(_settled(session, stream, events, size, until))
+        yield settled
+        if len(settled) < len(events):
+            return
+
+
+def _bundle(
+    session: Session,
+    tree: SignedTree,
+    events: Sequence[LoggedEvent],
+    *,
+    hints: Hints | None,
+    pinned_sizes: Sequence[int] = (),
+    open_private: OpenPrivate | None = None,
+) -> Bundle:
+    size = tree.checkpoint.size
     cited = {(event.ref.stream, event.ref.seq) for event in events if event.opening is not None}
     return assemble(
         origin=tree.checkpoint.origin,
@@ -200,9 +274,19 @@ def _signed(
     last: int | None = None,
     until: datetime | None = None,
 ) -> Iterator[LoggedEvent]:
+    events = list(stream_events(session, stream.bucket, stream.name, first=first, last=last))
+    return _settled(session, stream, events, size, until)
+
+
+def _settled(
+    session: Session,
+    stream: Stream,
+    events: Sequence[LoggedEvent],
+    size: int,
+    until: datetime | None,
+) -> Iterator[LoggedEvent]:
     # Up to the first event that still waits. One that is missing for any other reason does not end
     # the stream: what comes after it stays in, so that the gap shows.
-    events = list(stream_events(session, stream.bucket, stream.name, first=first, last=last))
     unplaced = [event.id for event in events if event.index is None]
     query = select(LogPending.event_id).where(
         LogPending.bucket == stream.bucket, LogPending.event_id.in_(unplaced)

@@ -3,8 +3,10 @@
 Whoever made it may be hostile: nothing is extracted, names are compared and never used as paths,
 and since a pack compresses nothing, what it says it holds cannot be more than the file itself.
 
-Rules: `pack-form`, `pack-signature`, `pack-file`, `pack-receipt`, `pack-notice`, `record`, and
-those of the bundle.
+Of several bundles one is in memory at a time, and of the other files a line or a file.
+
+Rules: `pack-form`, `pack-signature`, `pack-file`, `pack-stream`, `pack-receipt`, `pack-notice`,
+`record`, and those of the bundle.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,20 +25,22 @@ from consent.formats.bundle_checks import Progress
 from consent.formats.canonical import parse
 from consent.formats.errors import FormatError, MalformedError, VerificationError
 from consent.formats.pack import (
-    BUNDLE,
     MANIFEST,
     NOTICES,
     RECEIPTS,
     RECORDS,
     TYPE,
+    Held,
     Manifest,
-    verify_contents,
+    bundle_names,
 )
 from consent.formats.report import Findings, Report
 from consent.formats.trust import Trust
 from consent.formats.verify import check_bundle, has_own_keys
 
-MOST_FILES = 200_000
+MOST_FILES = 2_000_000
+MOST_BYTES_READ = 1 << 28  # of a file that is read as a whole
+MOST_LINE_BYTES = 1 << 16
 
 _ARCHIVE = b"PK\x03\x04"
 _CHUNK = 1 << 20
@@ -108,7 +112,19 @@ class _Archive:
             yield chunk
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
+        if info.file_size > MOST_BYTES_READ:
+            raise MalformedError(f"{info.filename!r} is longer than {MOST_BYTES_READ} bytes")
         return b"".join(self.chunks(info))
+
+    def lines(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self.chunks(info):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+            if len(rest) > MOST_LINE_BYTES:
+                raise MalformedError(f"{info.filename!r} has a line that is too long")
+        if rest:
+            yield rest
 
 
 def _verify(
@@ -117,22 +133,56 @@ def _verify(
     members = _members(archive, findings)
     if not members:
         return findings.report(trusted=False)
+    trusted = bool(trust.receipt_keys)
     manifest = _manifest(archive, members, trust, findings)
     if manifest is not None:
         _check_files(archive, members, manifest, findings)
-    data = archive.read(members[BUNDLE])
-    bundle = check_bundle(data, trust, findings, now=now, progress=progress)
-    if bundle is not None and manifest is not None:
-        if (manifest.origin, manifest.checkpoint) != (bundle.origin, bundle.checkpoint):
-            findings.fail(MANIFEST, "pack-form", "it names another tree than the bundle")
-        records = archive.read(members[RECORDS]) if RECORDS in members else b""
-        others = {
-            name: archive.read(info)
+    held, is_whole = Held(), True
+    names = bundle_names(members)
+    for number, name in enumerate(names):
+        data, part = archive.read(members[name]), Findings()
+        bundle = check_bundle(data, trust, part, now=now, progress=_share(progress, number, names))
+        if bundle is not None:
+            if manifest is not None and (manifest.origin, manifest.checkpoint) != (
+                bundle.origin,
+                bundle.checkpoint,
+            ):
+                findings.fail(MANIFEST, "pack-form", "it names another tree than the bundle")
+            held.take(bundle, findings)
+        is_whole = is_whole and bundle is not None
+        trusted = trusted and has_own_keys(bundle, trust)
+        findings.absorb(part, of=name if len(names) > 1 else "")
+    if manifest is not None and is_whole:
+        _check_count(manifest, held, names, findings)
+        records = archive.lines(members[RECORDS]) if RECORDS in members else ()
+        others = (
+            (name, archive.read(info))
             for name, info in members.items()
             if name.startswith((NOTICES, RECEIPTS))
-        }
-        verify_contents(bundle, records.splitlines(), others, findings)
-    return findings.report(trusted=has_own_keys(bundle, trust) and bool(trust.receipt_keys))
+        )
+        held.compare(records, others, findings)
+    return findings.report(trusted=trusted)
+
+
+def _check_count(manifest: Manifest, held: Held, names: Sequence[str], findings: Findings) -> None:
+    if manifest.entries is None:
+        if len(names) > 1:
+            findings.fail(MANIFEST, "pack-form", "it is of a pack with one bundle")
+        return
+    with findings.check("bundles") as say:
+        if manifest.entries != held.entries:
+            counted = f"{manifest.entries} entries counted, {held.entries} there"
+            findings.fail(MANIFEST, "pack-form", counted)
+        say(f"{len(names)} with {held.entries} entries")
+
+
+def _share(progress: Progress, number: int, names: Sequence[str]) -> Progress:
+    if len(names) == 1:
+        return progress
+    # Bundles are about equally long: thousandths of each make one bar of all.
+    return lambda done, total: progress(
+        1_000 * number + 1_000 * done // max(total, 1), 1_000 * len(names)
+    )
 
 
 def _members(archive: _Archive, findings: Findings) -> Mapping[str, zipfile.ZipInfo]:
@@ -149,9 +199,9 @@ def _members(archive: _Archive, findings: Findings) -> Mapping[str, zipfile.ZipI
         members = {info.filename: info for info in infos}
         if len(members) != len(infos):
             raise MalformedError("a name stands there twice")
-        for name in (MANIFEST, BUNDLE):
-            if name not in members:
-                raise MalformedError(f"no {name}")
+        if MANIFEST not in members:
+            raise MalformedError(f"no {MANIFEST}")
+        bundle_names(members)
         say(f"{len(members)} files")
         return members
     return {}

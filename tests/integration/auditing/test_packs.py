@@ -137,9 +137,32 @@ def test_records_are_the_same_as_lines_and_as_a_table(whole):
 
 
 def test_too_much_for_one_pack_is_refused(whole, monkeypatch):
-    monkeypatch.setattr(packs, "ENTRIES_MOST", 3)
+    for limit in ("ENTRIES_MOST", "GRANT_ENTRIES_MOST"):
+        with monkeypatch.context() as patch:
+            patch.setattr(packs, limit, 3)
+            assert whole.get("pack").status_code == 429
 
-    assert whole.get("pack").status_code == 429
+
+def test_what_is_too_much_for_one_bundle_is_in_several(world, whole, monkeypatch, tmp_path, capsys):
+    """AUD-12: a consent is never split, the deployment's stream goes on; the same bytes again."""
+    integrate(world)
+    monkeypatch.setattr(packs, "BUNDLE_ENTRIES", 3)
+    first, second = (whole.get("pack") for _ in range(2))
+    found = opened(whole.get("pack"))
+    bundles = [json.loads(found[name]) for name in sorted(found) if name.startswith("bundles/")]
+    (tmp_path / "pack.zip").write_bytes(whole.get("pack").content)
+    (tmp_path / "keys").write_bytes(found["keys/receipt-keys.json"])
+    vkey = world.services.log_signer.verifier.to_text()
+
+    keys = ["--vkey", vkey, "--receipt-key", str(tmp_path / "keys")]
+    code = verifier.main([str(tmp_path / "pack.zip"), *keys])
+
+    assert code == 0, capsys.readouterr().out
+    assert first.content == second.content
+    held = [each["stream"] for bundle in bundles for each in bundle["streams"]]
+    assert len(bundles) > 2
+    assert {each for each in held if held.count(each) > 1} == {"d"}
+    assert {bundle["checkpoint"] for bundle in bundles} == {bundles[0]["checkpoint"]}
 
 
 def test_taking_a_pack_is_logged_with_filter_and_hash_and_checked_later(story, world):

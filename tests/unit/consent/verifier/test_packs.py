@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent.formats import jws
 from consent.formats.canonical import canonical_bytes
 from consent.formats.encoding import b64u
-from consent.formats.pack import TYPE
+from consent.formats.pack import TYPE, Held
+from consent.formats.report import Findings
 from consent.verifier import cli
-from tests.support.evidence import story
+from tests.support.evidence import MemoryLog, story
 
 LOG = story()
 NOTICE = b'{"text":"shown"}'
@@ -81,6 +83,32 @@ def verify(tmp_path, capsys):
         return code, json.loads(capsys.readouterr().out)
 
     return run
+
+
+def part(indexes, *, log=LOG, receipts=(), **options):
+    """Return a bundle of some entries with the receipts that cite them."""
+    held = replace(log, receipts=[*receipts], agreements=log.agreements if receipts else [])
+    return held.bundle(indexes, **options)
+
+
+OF_VAULT, OF_GRANT = [0, 3], [1, 2, 4, 5, 6, 7]
+
+
+def in_parts(*bundles):
+    """Return the files of a pack of many bundles, without its manifest."""
+    files = {name: data for name, data in contents().items() if name != "bundle.json"}
+    for number, bundle in enumerate(bundles, start=1):
+        files[f"bundles/{number:05}.json"] = bundle.to_bytes()
+    return files
+
+
+HONEST = in_parts(part(OF_VAULT), part(OF_GRANT, receipts=LOG.receipts))
+
+
+def of_many(files, **change):
+    """Return these files with the manifest of a pack of many bundles."""
+    counted = {"format": "pds-pack/2", "entries": len(LOG.bundle().entries)}
+    return files | {"manifest.json": manifest(files, counted | change)}
 
 
 def whole(**change):
@@ -176,6 +204,7 @@ def test_a_file_that_was_added_or_taken_out_is_named(verify):
         ({"origin": "elsewhere.example/log"}, "pack-form"),
         ({"checkpoint": LOG.checkpoint(5)}, "pack-form"),
         ({"format": "pds-pack/2"}, "pack-signature"),
+        ({"format": "pds-pack/2", "entries": 9}, "pack-form"),
         ({"files": [{"name": "a", "bytes": 0, "sha256": "0" * 64}] * 2}, "pack-signature"),
     ],
 )
@@ -223,3 +252,71 @@ def test_a_name_that_stands_there_twice_is_refused(tmp_path, capsys):
 
     assert cli.main([str(tmp_path / "pack.zip"), "--json"]) == 1
     assert rules(json.loads(capsys.readouterr().out)) == {"pack-form"}
+
+
+def test_a_pack_of_many_bundles_is_verified_as_one(verify):
+    """AUD-12: each is checked alone, and what is in all of them is counted."""
+    code, report = verify(of_many(HONEST))
+
+    assert (code, report["failures"]) == (0, [])
+    details = {check["name"]: check["detail"] for check in report["checks"]}
+    assert details["bundles"] == "2 with 8 entries"
+    assert details["records"] == "2 as the log has them, 1 without proof in this pack"
+    assert len(details) == len(report["checks"])
+
+
+@pytest.mark.parametrize("name", ["bundles/00001.json", "bundles/00002.json", "records.jsonl"])
+def test_one_changed_byte_names_the_bundle_among_many(verify, name):
+    """AUD-16"""
+    files = of_many(HONEST)
+    data = bytearray(files[name])
+    data[len(data) // 2] ^= 1
+
+    code, report = verify(files | {name: bytes(data)})
+
+    assert (code, name in {each["where"] for each in report["failures"]}) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("files", "change", "rule"),
+    [
+        (in_parts(part(OF_VAULT)), {}, "pack-form"),
+        (HONEST, {"entries": 7}, "pack-form"),
+        (HONEST | {"bundle.json": LOG.bundle().to_bytes()}, {}, "pack-form"),
+        ({**HONEST, "bundles/00004.json": part(OF_VAULT).to_bytes()}, {}, "pack-form"),
+        (
+            in_parts(part([1, 2], receipts=LOG.receipts[:1]), part([4, 5, 6, 7])),
+            {"entries": 6},
+            "pack-stream",
+        ),
+        (in_parts(part(OF_VAULT), part(OF_VAULT)), {"entries": 4}, "pack-stream"),
+        (
+            in_parts(part(OF_VAULT), part([0], checkpoint=LOG.checkpoint(5))),
+            {"entries": 3},
+            "pack-form",
+        ),
+    ],
+    ids=["too-few", "count", "both", "number", "split-consent", "twice", "another-tree"],
+)
+def test_bundles_that_do_not_belong_together_are_refused(verify, files, change, rule):
+    code, report = verify(of_many(files, **change))
+
+    assert (code, rule in rules(report)) == (1, True)
+
+
+@pytest.mark.parametrize(("parts", "wrong"), [(([0], [1, 2]), 0), (([0], [2]), 1), (([1], [0]), 1)])
+def test_the_deployments_stream_goes_on_from_bundle_to_bundle(parts, wrong):
+    log, held, findings = MemoryLog(), Held(), Findings()
+    for name in ("auditor.created", "engagement.opened", "engagement.ended"):
+        log.add(name, stream="d")
+
+    for indexes in parts:
+        held.take(part(indexes, log=log), findings)
+
+    assert [each.rule for each in findings.failures] == ["pack-stream"] * wrong
+
+
+def test_a_line_without_an_end_is_not_read_for_ever(verify):
+    code, report = verify(whole(**{"records.jsonl": b"x" * 2_000_000}))
+
+    assert (code, "record" in rules(report)) == (1, True)
