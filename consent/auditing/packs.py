@@ -54,7 +54,7 @@ from pds.errors import LimitExceededError
 
 ENTRIES_MOST = 1_000_000  # of one pack, which is made while somebody waits
 GRANT_ENTRIES_MOST = 50_000  # of one consent, which stands in one bundle, in memory
-BUNDLE_ENTRIES = 10_000
+BUNDLE_ENTRIES = 4_000
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
 _UNIX = 3

@@ -188,7 +188,7 @@ def _share(progress: Progress, number: int, names: Sequence[str]) -> Progress:
 def _members(archive: _Archive, findings: Findings) -> Mapping[str, zipfile.ZipInfo]:
     """Return what may be read, by name: nothing if the archive is not of a pack's form."""
     infos = archive.infos()
-    with findings.check("form") as say, findings.attempt("pack", "pack-form"):
+    with findings.check("archive") as say, findings.attempt("pack", "pack-form"):
         if len(infos) > MOST_FILES:
             raise MalformedError(f"more than {MOST_FILES} files")
         if any(info.compress_type != zipfile.ZIP_STORED for info in infos):

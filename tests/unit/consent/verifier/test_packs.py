@@ -17,8 +17,10 @@ from consent.formats.pack import TYPE, Held
 from consent.formats.report import Findings
 from consent.verifier import cli
 from tests.support.evidence import MemoryLog, story
+from tests.support.source import ROOT
 
 LOG = story()
+VECTORS = json.loads((ROOT / "tests/vectors/pack.json").read_text("utf-8"))
 NOTICE = b'{"text":"shown"}'
 
 
@@ -320,3 +322,14 @@ def test_a_line_without_an_end_is_not_read_for_ever(verify):
     code, report = verify(whole(**{"records.jsonl": b"x" * 2_000_000}))
 
     assert (code, "record" in rules(report)) == (1, True)
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_vectors(verify, case):
+    """Frozen, so that another verifier can be held to them; the keys are those of `LOG`."""
+    changed = VECTORS["files"] | case["change"]
+
+    _, report = verify({name: text for name, text in changed.items() if text is not None})
+
+    assert VECTORS["vkey"] == LOG.signer.verifier.to_text()
+    assert (report["verdict"], sorted(rules(report))) == tuple(case["expect"].values())
