@@ -88,8 +88,8 @@ def test_every_command_is_in_the_readme(readme):
 
 @each_document
 def test_every_make_target_in_a_document_exists(path):
-    found = [re.match(r"make ([a-z-]+)", line) for line in command_lines(read(path))]
-    made = set(re.findall(r"^([a-z-]+):", document("Makefile"), re.MULTILINE))
+    found = [re.match(r"make ([a-z0-9-]+)", line) for line in command_lines(read(path))]
+    made = set(re.findall(r"^([a-z0-9-]+):", document("Makefile"), re.MULTILINE))
 
     assert {match[1] for match in found if match} <= made
 
