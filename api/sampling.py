@@ -10,11 +10,12 @@ from flask import Response
 
 from api import searching
 from api.wiring import Wiring
-from consent.auditing import samples, spreadsheets
+from consent.auditing import samples
 from consent.auditing.engagements import Seat
 from consent.auditing.models import Sample
 from consent.auditing.samples import Item
 from consent.auditing.search import Query
+from pds import spreadsheets
 from pds.clock import rfc3339
 
 _COLUMNS = ("number", "index", "time", "event", "organisation", "person", "outcome", "entry")

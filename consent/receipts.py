@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from consent.formats import canonical, receipt
+from consent.formats.encoding import b64u
 from consent.formats.receipt_facts import (
     Access,
     AgreementCitation,
@@ -73,6 +74,12 @@ class ReceiptIssuer:
         """The key id: the issuer's host is the name, so that keys of two servers differ."""
         public = self.key.public_key().public_bytes_raw()
         return f"receipt-{canonical.sha256_hex(public.hex())[:16]}"
+
+    def jwks(self) -> bytes:
+        """Return the key that signs receipts, as a JWK set (RFC 7517, RFC 8037)."""
+        public = b64u(self.key.public_key().public_bytes_raw())
+        jwk = {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": self.kid, "x": public}
+        return canonical.canonical_bytes({"keys": [dict(jwk)]})
 
     def issue(
         self,

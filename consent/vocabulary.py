@@ -322,6 +322,7 @@ class EventName(StrEnum):
     DELETION_ASKED = "vault.deletion_asked"
     DELETION_CANCELLED = "vault.deletion_cancelled"
     VAULT_DELETED = "vault.deleted"
+    VAULT_EXPORTED = "vault.exported"
     UNMASKING_ASKED = "vault.unmasking_asked"
     UNMASKING_REFUSED = "vault.unmasking_refused"
     UNMASKED = "vault.unmasked"

@@ -9,7 +9,7 @@ is done again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from pds import sealed_files
@@ -52,6 +52,7 @@ BATCH_RECORDS = 1_000
 """The most records that one log entry tells of (P-35)."""
 
 _ATTEMPTS = 50
+_EACH = 500  # rows that are read at once
 _PLACE = ("bucket", "vault_id", "id")
 
 
@@ -219,6 +220,51 @@ class RecordService:
                 self.boxes.open_superseded(row.record_id, row.version, row.changed_at, row.box)
                 for row in session.scalars(query)
             ]
+
+    def each(self, collection: str) -> Iterator[Opened]:
+        """Yield the records of a collection, in batches that are read as they are asked for.
+
+        Each comes once, as it stands when its batch is read; what is made later does not come.
+        """
+        query = (
+            select(Record.id)
+            .where(*self._mine(), Record.collection == collection, Record.deleted.is_(False))
+            .order_by(Record.seq)
+        )
+        with self.store.read() as session:
+            ids = list(session.scalars(query))
+        for start in range(0, len(ids), _EACH):
+            batch = ids[start : start + _EACH]
+            with self.store.read() as session:
+                rows = self._current(session, batch)
+            yield from (
+                self.opened(rows[each]) for each in batch if each in rows and not rows[each].deleted
+            )
+
+    def each_superseded(self) -> Iterator[tuple[UUID, Superseded]]:
+        """Yield every superseded version with its record's id, in batches as `each` does."""
+        place = (RecordVersion.record_id, RecordVersion.version)
+        query = (
+            select(RecordVersion)
+            .where(
+                RecordVersion.bucket == self.vault.bucket, RecordVersion.vault_id == self.vault.id
+            )
+            .order_by(*place)
+            .limit(_EACH)
+        )
+        after: tuple[UUID, int] | None = None
+        while True:
+            page = query if after is None else query.where(tuple_(*place) > tuple_(*after))
+            with self.store.read() as session:
+                rows = list(session.scalars(page))
+            for row in rows:
+                yield (
+                    row.record_id,
+                    self.boxes.open_superseded(row.record_id, row.version, row.changed_at, row.box),
+                )
+            if len(rows) < _EACH:
+                return
+            after = rows[-1].record_id, rows[-1].version
 
     def save(self, draft: Draft) -> Opened:
         """Write one record.

@@ -24,7 +24,6 @@ from consent.auditing import search
 from consent.auditing.engagements import Seat
 from consent.formats import canonical
 from consent.formats.canonical import JSONValue
-from consent.formats.encoding import b64u
 from consent.models import Auditor
 from pds.clock import from_rfc3339, rfc3339
 from pds.errors import Issue, NotFoundError, ValidationFailedError
@@ -186,9 +185,4 @@ def _refused() -> Response:
 @blueprint.get("/receipts/keys")
 def receipt_keys() -> Response:
     """Return the key that signs receipts, as a JWK set (RFC 7517, RFC 8037)."""
-    receipts = wiring().receipts
-    public = receipts.key.public_key().public_bytes_raw()
-    jwk = {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": receipts.kid, "x": b64u(public)}
-    return Response(
-        canonical.canonical_bytes({"keys": [dict(jwk)]}), mimetype="application/jwk-set+json"
-    )
+    return Response(wiring().receipts.jwks(), mimetype="application/jwk-set+json")

@@ -28,6 +28,7 @@ from api.web import (
     deletion,
     documents,
     entrance,
+    export,
     guards,
     help,  # noqa: A004 - a page's name, used as a module only
     home,
@@ -88,6 +89,7 @@ _MODULES = (
     sign_in_sessions,
     limited,
     deletion,
+    export,
     documents,
     authorize,
     invitations,

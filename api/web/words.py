@@ -247,6 +247,7 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.DELETION_ASKED: _l("Deletion of the vault was asked for"),
     EventName.DELETION_CANCELLED: _l("The vault is kept: its deletion was taken back"),
     EventName.VAULT_DELETED: _l("The vault was deleted"),
+    EventName.VAULT_EXPORTED: _l("A copy of everything in the vault was taken along"),
     EventName.UNMASKING_ASKED: _l("An auditor asked to know who you are"),
     EventName.UNMASKING_REFUSED: _l("You did not tell an auditor who you are"),
     EventName.UNMASKED: _l("An auditor was allowed to know who you are"),

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import ColumnElement, and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from consent.auditing import search, spreadsheets, streams
+from consent.auditing import search, streams
 from consent.auditing.engagements import Scope
 from consent.auditing.models import SearchableEvent
 from consent.auditing.search import Found, Query
@@ -49,6 +49,7 @@ from consent.formats.pack import (
 )
 from consent.log import evidence
 from consent.models import AgreementVersion, Grant, Notice
+from pds import spreadsheets
 from pds.clock import rfc3339
 from pds.errors import LimitExceededError
 

@@ -105,6 +105,7 @@ def own(life):
         "signing_up.welcome": ["/welcome"],
         "letters.show": ["/settings/letters"],
         "deletion.show": ["/vault-deletion"],
+        "export.show": ["/export"],
         "sessions.show": ["/settings/sessions"],
         "second_step.show": ["/settings/second-step"],
         "passkeys.show": ["/settings/passkeys"],

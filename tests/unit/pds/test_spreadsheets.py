@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from consent.auditing import spreadsheets
+from pds import spreadsheets
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "|calc", "%x"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 BOM = b"\xef\xbb\xbf"
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
@@ -30,7 +31,9 @@ def safe(cell: object) -> str:
     if cell is None:
         return ""
     text = str(cell)
-    return f"'{text}" if not isinstance(cell, int) and text.startswith(_COMPUTED) else text
+    return (
+        f"'{text}" if not isinstance(cell, int | Decimal) and text.startswith(_COMPUTED) else text
+    )
 
 
 def _line(cells: Sequence[str]) -> bytes:
