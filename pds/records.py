@@ -289,6 +289,26 @@ class RecordService:
         source = Source("version", str(older))
         return self.save(Draft(found.collection, before.data, found.id, version, source=source))
 
+    def versions(self, collection: str, ids: Sequence[UUID], *, through: int) -> dict[UUID, int]:
+        """Return the versions of records that did not change after a sequence number."""
+        query = select(Record.id, Record.version).where(
+            *self._mine(),
+            Record.collection == collection,
+            Record.id.in_(ids),
+            Record.deleted.is_(False),
+            Record.seq <= through,
+        )
+        with self.store.read() as session:
+            return dict(session.execute(query).all())
+
+    def sequence(self) -> int:
+        """Return the number of the vault's last write."""
+        query = select(Vault.seq).where(
+            Vault.bucket == self.vault.bucket, Vault.id == self.vault.id
+        )
+        with self.store.read() as session:
+            return session.execute(query).scalar_one()
+
     def delete(self, record_id: UUID, *, version: int) -> Opened:
         """Delete a record: a tombstone stays; a singleton is blanked (P-21).
 

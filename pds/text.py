@@ -79,6 +79,17 @@ def az_collation(text: str) -> str:
     )
 
 
+def first_letter(collation: str) -> str:
+    """Return the letter that a text of `az_collation` begins with; empty if it is no letter."""
+    rank = ord(collation[0]) - _FIRST_LETTER if collation else -1
+    return ALPHABET[rank] if 0 <= rank < len(ALPHABET) else ""
+
+
+def az_upper(letter: str) -> str:
+    """Return a letter's capital: `i` has a dot on it, and `ı` has none."""
+    return {"i": "İ", "ı": "I"}.get(letter, letter.upper())
+
+
 def _rank(letter: str) -> tuple[int, int]:
     known = _RANK.get(letter)
     if known is None:

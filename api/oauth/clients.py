@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -133,6 +133,12 @@ def get(session: Session, client_id: UUID) -> Client:
     if found is None:
         raise NotFoundError
     return found
+
+
+def organisations_of(session: Session, ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return whose clients these are, by the client's id; unknown ones are left out."""
+    query = select(Client.id, Client.organisation_id).where(Client.id.in_(ids))
+    return dict(session.execute(query).all())
 
 
 def of_organisation(session: Session, organisation_id: UUID) -> list[Client]:

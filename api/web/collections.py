@@ -10,15 +10,24 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from api.web import guards, languages, pages, vault
+from api.web.provenance import Writers
 from api.wiring import wiring
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.deleted_records import named
 from pds.record_lists import Listing, Order, shape
+from pds.records import Opened
 from pds.sessions import Visitor
+from pds.text import first_letter
 
 blueprint = Blueprint("collections", __name__, url_prefix="/vault")
 
 PAGE_RECORDS = 25
+# Collections that are shown otherwise than as rows.
+_SHOWN = {
+    "life_events": "_timeline.html",
+    "address_book": "_people.html",
+    "intentions": "_intentions.html",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,15 @@ class Pager:
         """Return the address of a page."""
         pairs = [*self.kept, *([("page", str(number))] if number > 1 else [])]
         return f"{self.path}?{urlencode(pairs)}" if pairs else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record in a list: its title, and who wrote it if it was not simply its owner."""
+
+    record: Opened
+    title: str
+    writer: str
 
 
 @blueprint.get("/<name>")
@@ -54,12 +72,24 @@ def show(visitor: Visitor, name: str) -> ResponseReturnValue:
     # A list that is not looked through to its end is shown by its latest changes meanwhile.
     ids = listing.at(_cut(listing, order if listing.is_whole else Order.CHANGED, places, number))
     records = services.records(visitor).some(ids)
-    locale = languages.current()
+    locale, writers = languages.current(), Writers.of(records)
     kept = [("q", query), ("order", order if order is not orders[0] else "")]
     return pages.page(
         "collection.html",
         kind=kind,
-        records=[(each, kind.title(each.data, locale)) for each in records],
+        rows=[
+            Row(
+                each,
+                kind.title(each.data, locale),
+                writers.told(each.author, each.source)
+                if each.author.id or (each.source and each.source.kind == "import")
+                else "",
+            )
+            for each in records
+        ],
+        shown=_SHOWN.get(name, "_rows.html"),
+        today=services.today().isoformat(),
+        letters=_letters(listing, places) if order is Order.TITLE and not query else [],
         total=len(places),
         query=query,
         orders=orders,
@@ -79,6 +109,16 @@ def show(visitor: Visitor, name: str) -> ResponseReturnValue:
 def _cut(listing: Listing, order: Order, places: Sequence[int], number: int) -> Sequence[int]:
     start = (number - 1) * PAGE_RECORDS
     return listing.ordered(order, places)[start : start + PAGE_RECORDS]
+
+
+def _letters(listing: Listing, places: Sequence[int]) -> list[tuple[str, int]]:
+    """Return the letters that titles begin with, each with the page where it first stands."""
+    first: dict[str, int] = {}
+    for position, place in enumerate(listing.ordered(Order.TITLE, places)):
+        letter = first_letter(listing.titles[place])
+        if letter:
+            first.setdefault(letter, position // PAGE_RECORDS + 1)
+    return list(first.items()) if len(places) > PAGE_RECORDS else []
 
 
 def _page(total: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from api.web import flashes, forms, guards, languages, pages
 from api.web.collections import PAGE_RECORDS, Pager
@@ -11,6 +12,7 @@ from api.wiring import wiring
 from pds.catalogue import CATALOGUE
 from pds.deleted_records import named
 from pds.errors import ConflictError, NotFoundError
+from pds.records import BATCH_RECORDS
 from pds.sessions import Visitor
 
 blueprint = Blueprint("deleted", __name__, url_prefix="/vault/recently-deleted")
@@ -42,9 +44,23 @@ def undo(visitor: Visitor) -> ResponseReturnValue:
     span = named(request.form.get("deleted", ""))
     if span is None:
         raise NotFoundError
+    path = forms.next_path("/vault/recently-deleted")
     try:
         restored = wiring().deleted(visitor).undo(*span)
     except ConflictError:
         restored = 0
+    done = request.form.get("done", 0, type=int) + restored
+    if restored == BATCH_RECORDS:
+        return pages.page(
+            "slices.html",
+            heading=gettext("Undo"),
+            text=gettext("Brought back %(done)s.", done=languages.number(done)),
+            done=done,
+            total=max(span[1] - span[0] + 1, done),
+            action=request.path,
+            kept={"deleted": request.form["deleted"], "next": path, "done": done},
+            stop=path,
+        )
+    restored = done
     flashes.put("restored" if restored else "nothing-restored")
-    return guards.see_other(forms.next_path("/vault/recently-deleted"))
+    return guards.see_other(path)

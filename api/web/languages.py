@@ -6,8 +6,9 @@ kept in UTC and shown in Baku's time (UI-24).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from flask import Flask, g, request
 from flask_babel import Babel, get_locale
 
 from api.web import cookies, visitors
+from pds.text import az_upper
 
 AZERBAIJANI, ENGLISH = "az", "en"
 LOCALES = (AZERBAIJANI, ENGLISH)
@@ -34,7 +36,15 @@ def register(app: Flask) -> None:
         default_translation_directories=str(TRANSLATIONS),
         locale_selector=choose,
     )
-    app.jinja_env.filters.update(day=day, moment=moment, clock=clock, number=number, size=size)
+    app.jinja_env.filters.update(
+        day=day,
+        moment=moment,
+        clock=clock,
+        number=number,
+        size=size,
+        money=money,
+        capital=az_upper,
+    )
 
 
 def current() -> str:
@@ -106,3 +116,23 @@ def size(value: int) -> str:
     if value < MEGABYTE:
         return f"{number(max(1, -(-value // 1024)))} KB"
     return f"{format_decimal(value / MEGABYTE, '#,##0.#', locale=current())} MB"
+
+
+def amount(value: Decimal, currency: str) -> str:
+    """Write an amount of money: `1.234,50 ₼` in Azerbaijani, `1,234.50 AZN` in English."""
+    sign = "₼" if currency == "AZN" and current() == AZERBAIJANI else currency
+    text = format_decimal(value, format="#,##0.00", locale=current())
+    return f"{text} {sign}"
+
+
+def money(value: Mapping[str, str]) -> str:
+    """Write an amount as records hold it; what is no number is written as it stands."""
+    try:
+        return amount(Decimal(value["value"]), value["currency"])
+    except InvalidOperation:
+        return f"{value['value']} {value['currency']}"
+
+
+def month(name: str) -> str:
+    """Write a month, `2026-10`: `oktyabr 2026`."""
+    return str(dates.format_date(date.fromisoformat(f"{name}-01"), "LLLL yyyy", locale=current()))

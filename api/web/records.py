@@ -15,6 +15,8 @@ from flask.typing import ResponseReturnValue
 
 from api.web import flashes, forms, guards, inputs, languages, pages, vault
 from api.web.pages import Problem
+from api.web.provenance import Writers
+from api.web.record_forms import FORMS, grouped
 from api.wiring import wiring
 from pds.attached_files import MOST_FILES
 from pds.catalogue import CATALOGUE, Cardinality, Collection
@@ -26,7 +28,7 @@ from pds.sessions import Visitor
 
 blueprint = Blueprint("records", __name__, url_prefix="/vault")
 
-_MOST_VERSIONS = 20
+_MOST_VERSIONS, _EVERY_VERSION = 20, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Version:
 
     number: int
     changed_at: datetime
+    writer: str  # empty where nobody kept it
     rows: list[Row]
 
 
@@ -100,6 +103,21 @@ def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     return guards.see_other(forms.next_path(place))
 
 
+@blueprint.post("/<name>/<uuid:record_id>/restore")
+@guards.unlocked
+def restore(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
+    """Write an older version anew; what stands now goes to the history."""
+    _record(visitor, name, record_id)
+    version, older = (request.form.get(each, 0, type=int) for each in ("version", "older"))
+    try:
+        wiring().records(visitor).restore(record_id, version=version, older=older)
+    except ConflictError:
+        flashes.put("changed-meanwhile-shown")
+    else:
+        flashes.put("older-restored")
+    return guards.see_other(f"/vault/{name}/{record_id}")
+
+
 @blueprint.get("/<name>/<uuid:record_id>/delete")
 @guards.unlocked
 def delete_form(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
@@ -138,7 +156,8 @@ def _form_page(
         "record.html",
         status,
         kind=kind,
-        inputs=inputs.of(kind, texts, problems, languages.current()),
+        form=FORMS.get(kind.name),
+        groups=grouped(kind.name, inputs.of(kind, texts, problems, languages.current())),
         record=None,
         problems=problems,
         next=forms.next_path(""),
@@ -160,17 +179,28 @@ def _record_page(
     conflict: list[Row] | None = None,
 ) -> Response:
     kind = CATALOGUE.collection(found.collection)
-    versions = wiring().records(visitor).history(found.id, limit=_MOST_VERSIONS)
+    most = _EVERY_VERSION if request.args.get("history") == "all" else _MOST_VERSIONS
+    versions = wiring().records(visitor).history(found.id, limit=most)
+    writers = Writers.of([found, *versions])
     return pages.page(
         "record.html",
         status,
         kind=kind,
-        inputs=inputs.of(kind, texts, problems, languages.current()),
+        form=FORMS.get(kind.name),
+        groups=grouped(kind.name, inputs.of(kind, texts, problems, languages.current())),
         record=found,
         title=kind.title(found.data, languages.current()),
+        writer=writers.told(found.author, found.source),
         versions=[
-            Version(each.version, each.changed_at, _rows(kind, each.data)) for each in versions
+            Version(
+                each.version,
+                each.changed_at,
+                writers.told(each.author, each.source),
+                _rows(kind, each.data),
+            )
+            for each in versions
         ],
+        has_more=bool(versions) and len(versions) == most and versions[-1].version > 1,
         shared=vault.shared(visitor).get(kind.name, []),
         conflict=conflict,
         most_files=MOST_FILES,

@@ -66,6 +66,17 @@ class State:
 NOTES: Mapping[str, Note] = {
     "saved": Note(_l("Saved.")),
     "restored": Note(_l("It is back in your vault.")),
+    "nothing-selected": Note(_l("Select something first."), "info"),
+    "changed-meanwhile": Note(
+        _l("Something of it was changed meanwhile. Nothing was deleted; look again."), "warning"
+    ),
+    "changed-meanwhile-shown": Note(
+        _l("It was changed meanwhile: this is what stands there now. Nothing was restored."),
+        "warning",
+    ),
+    "older-restored": Note(
+        _l("The older version stands again. The one before stays in the history.")
+    ),
     "nothing-restored": Note(
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),

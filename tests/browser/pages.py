@@ -64,7 +64,11 @@ def own(life):
             "/vault/bookmarks",
             "/vault/contact?q=nothing-like-it",
             "/vault/contact?deleted=1-1",
+            "/vault/address_book",
+            "/vault/life_events",
+            "/vault/intentions",
         ],
+        "spending.show": ["/vault/transactions/months"],
         "deleted.show": ["/vault/recently-deleted"],
         "records.new_form": [
             "/vault/products/new",

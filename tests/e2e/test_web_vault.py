@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
+from api.web import bulk
 from pds import record_lists
 from pds.catalogue import CATALOGUE
 from pds.ids import random_uuid
+from pds.records import Draft
 
 RECORD = re.compile(r'href="(/vault/contact/[0-9a-f-]{36})"')
 
@@ -35,7 +38,8 @@ def test_every_collection_has_a_form_with_a_label_and_help_for_each_field(hers):
         for field in kind.fields.values():
             assert (f'id="{field.name}"' in page.text) == field.editable, field.qualified_name
             if field.editable:
-                assert f'for="{field.name}"' in page.text or 'class="tick"' in page.text
+                named = (f'for="{field.name}"', f'<fieldset class="field" id="{field.name}"')
+                assert any(each in page.text for each in (*named, 'class="tick"'))
 
 
 def test_what_is_added_is_listed_and_counted(hers):
@@ -267,3 +271,147 @@ def test_an_unknown_collection_is_a_page_that_says_so(hers):
 
     assert answer.status == 404
     assert "There is no such page" in answer.text
+
+
+def test_history_says_who_wrote_each_version_and_an_older_one_is_restored(hers):
+    """P-21: restoring is a further version."""
+    path = add(hers, email="old@poct.example")
+    hers.submit(hers.get(path), "email", email="new@poct.example")
+
+    restored = hers.follow(hers.submit(hers.get(path), "older"))
+    stale = hers.get(path)
+    hers.submit(hers.get(path), "email", email="newer@poct.example")
+    refused = hers.follow(hers.submit(stale, "older"))
+
+    assert "The older version stands again" in restored.text
+    assert restored.page.form("email").fields["email"] == ["old@poct.example"]
+    assert "you, from version 1" in restored.text
+    assert "Nothing was restored" in refused.text
+    assert refused.page.form("email").fields["email"] == ["newer@poct.example"]
+
+
+def test_a_list_and_a_record_say_what_was_imported(world, aysel, hers):
+    imports = world.services.imports(aysel.visitor)
+    card = b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Elvin Quliyev\r\nEND:VCARD\r\n"
+    running = imports.stage("vcard", card)
+    while imports.advance(running).state != "done":
+        pass
+
+    listed = hers.get("/vault/address_book")
+    path = re.search(r'href="(/vault/address_book/[0-9a-f-]{36})"', listed.text)[1]
+
+    assert "imported from: Address book (vCard)" in listed.text
+    assert "imported from: Address book (vCard)" in hers.get(path).text
+    assert 'name="name"' in hers.get(path).text
+
+
+def test_several_records_are_deleted_at_once_and_brought_back(aysel, hers):
+    """What is deleted is what was shown; one that changed meanwhile stops it."""
+    for number in range(4):
+        aysel.save("interests", topic=f"topic {number}")
+    ids = re.findall(r'name="id" value="([0-9a-f-]{36})"', hers.get("/vault/interests").text)
+    asked = hers.submit(hers.get("/vault/interests"), "id", id=ids[:2], what="selected")
+    nothing = hers.follow(hers.submit(hers.get("/vault/interests"), "id", what="selected", id=[]))
+    first = aysel.records.get(UUID(ids[0]))
+    aysel.records.save(Draft("interests", {"topic": "changed"}, first.id, first.version))
+
+    stopped = hers.follow(hers.submit(asked, "record"))
+    again = hers.submit(hers.get("/vault/interests"), "id", id=ids[:2], what="selected")
+    done = hers.follow(hers.submit(again, "record"))
+
+    assert "Delete 2 records?" in asked.text
+    assert "Select something first" in nothing.text
+    assert "Nothing was deleted" in stopped.text
+    assert "2 records" in done.text
+    assert "4 records" in hers.follow(hers.submit(done, "deleted")).text
+
+
+def test_all_that_is_found_is_deleted_in_slices_without_a_script(aysel, hers, monkeypatch):
+    """P-35; what was written after the question stays."""
+    monkeypatch.setattr(bulk, "BATCH_RECORDS", 2)
+    for number in range(3):
+        aysel.save("interests", topic=f"red {number}")
+    aysel.save("interests", topic="green")
+    page = hers.get("/vault/interests?q=red")
+    asked = hers.submit(page, "id", what="all")
+    aysel.save("interests", topic="red, but late")
+
+    going = hers.submit(asked, "through")
+    done = hers.follow(hers.submit(going, "through"))
+
+    assert "Delete 3 records?" in asked.text
+    assert "Deleted 2 of" in going.text
+    assert "2 records" in done.text
+    assert "green" in done.text
+    assert "red, but late" in done.text
+    assert "5 records" in hers.follow(hers.submit(done, "deleted")).text
+
+
+def test_records_of_another_person_are_not_deleted_with_ones_own(world, hers, new_browser):
+    """A foreign id among those selected is as one that is not there."""
+    path = add(hers, email="aysel@poct.example")
+    world.person("mallory")
+    mallory = new_browser()
+    mallory.sign_in("mallory")
+    token = {"csrf": mallory.token()}
+
+    for record_id in (path.rpartition("/")[2], str(random_uuid())):
+        asked = mallory.post("/vault/contact/delete", token | {"id": record_id, "what": "selected"})
+        sent = mallory.post("/vault/contact/delete/selected", token | {"record": f"{record_id} 1"})
+        restored = mallory.post(
+            f"/vault/contact/{record_id}/restore", token | {"version": "1", "older": "1"}
+        )
+        assert (asked.location, sent.location) == ("/vault/contact", "/vault/contact")
+        assert restored.status == 404
+    assert hers.get(path).status == 200
+
+
+def test_months_are_drawn_and_summed_up_from_what_was_booked(aysel, hers):
+    empty = hers.get("/vault/transactions/months")
+    for day, value in (("2026-09-30", "-10.50"), ("2026-10-03", "-2.25"), ("2026-10-05", "100")):
+        money = {"value": value, "currency": "AZN"}
+        aysel.save("transactions", date=day, amount=money, payee="Market")
+
+    page = hers.get("/vault/transactions/months")
+
+    assert "No transactions yet" in empty.text
+    assert "October 2026" in page.text
+    assert "2.25 AZN" in page.text
+    assert "12.75 AZN" in page.text
+    assert "<svg" in page.text
+    assert "2 found" in hers.get("/vault/transactions?q=2026-10").text
+
+
+def test_life_events_stand_on_a_line_and_people_by_letter(aysel, hers):
+    aysel.save("life_events", event="moving", date="2020-01-02")
+    aysel.save("life_events", event="marriage", date="2999-01-01")
+    for number in range(26):
+        aysel.save("address_book", name=f"{'İnci' if number else 'Ağa'} {number:02}")
+
+    events, people = hers.get("/vault/life_events").text, hers.get("/vault/address_book").text
+    letters = '<a href="/vault/address_book">A</a><a href="/vault/address_book">İ</a>'
+
+    assert events.index("<h2>2999</h2>") < events.index("expected") < events.index("<h2>2020</h2>")
+    assert letters in people
+
+
+def test_intentions_and_preferences_are_asked_for_in_words_of_their_own(hers):
+    page = hers.get("/vault/intentions/new")
+    done = hers.submit(
+        page,
+        "intention",
+        intention="A family car",
+        by_date="2020-05-01",
+        **{"budget.value": "30000"},
+    )
+    listed = hers.follow(done)
+
+    assert "What are you planning?" in page.text
+    assert "By when, and for how much?" in page.text
+    assert "at most 30,000.00 AZN" in listed.text
+    assert "its day has passed" in listed.text
+    assert "How may you be reached?" in hers.get("/vault/preferences/new").text
+    assert (
+        'type="radio" name="preferred_channel" value="email"'
+        in hers.get("/vault/preferences/new").text
+    )
