@@ -48,6 +48,7 @@ def ask(visitor: Visitor, name: str) -> ResponseReturnValue:
         return guards.see_other(f"/vault/{name}")
     return pages.page(
         "delete_several.html",
+        here=f"/vault/{name}",
         kind=kind,
         query=query,
         is_all=is_all,
@@ -105,6 +106,7 @@ def found(visitor: Visitor, name: str) -> ResponseReturnValue:
     if len(versions) == BATCH_RECORDS and left:
         return pages.page(
             "slices.html",
+            here=f"/vault/{name}",
             heading=kind.plural.text(languages.current()),
             text=gettext(
                 "Deleted %(done)s of %(total)s.",

@@ -53,6 +53,7 @@ def undo(visitor: Visitor) -> ResponseReturnValue:
     if restored == BATCH_RECORDS:
         return pages.page(
             "slices.html",
+            here="/vault/recently-deleted",
             heading=gettext("Undo"),
             text=gettext("Brought back %(done)s.", done=languages.number(done)),
             done=done,

@@ -107,7 +107,7 @@ def change(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
 @guards.unlocked
 def restore(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Write an older version anew; what stands now goes to the history."""
-    _record(visitor, name, record_id)
+    find(visitor, name, record_id)
     version, older = (request.form.get(each, 0, type=int) for each in ("version", "older"))
     try:
         wiring().records(visitor).restore(record_id, version=version, older=older)
