@@ -6,7 +6,7 @@ Flask keeps it in `app.extensions["pds"]`; `wiring()` returns it inside a reques
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -140,7 +140,12 @@ class Wiring:
         Raises:
             VaultLockedError: they are signed in, not unlocked.
         """
-        return AttachmentService(self.clock, self.records(visitor), self.files(visitor))
+        return AttachmentService(
+            self.clock,
+            self.records(visitor),
+            self.files(visitor),
+            self.settings.vault.max_attachment_bytes,
+        )
 
     def lists(self, visitor: Visitor) -> ListService:
         """Return the lists of an unlocked visitor.
@@ -166,8 +171,18 @@ class Wiring:
         """
         if visitor.open_vault is None:
             raise VaultLockedError
+        most = self.settings.vault.max_files_bytes
         return ImportService(
-            self.uow, self.clock, visitor.vault, visitor.open_vault, self.records(visitor)
+            self.uow,
+            self.clock,
+            visitor.vault,
+            visitor.open_vault,
+            self.records(visitor),
+            # An archive waits beside what comes out of it.
+            replace(
+                self.attachments(visitor),
+                files=replace(self.files(visitor), most_bytes=2 * most),
+            ),
         )
 
 

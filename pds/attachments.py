@@ -24,6 +24,7 @@ class AttachmentService:
     clock: Clock
     records: RecordService
     files: SealedFiles
+    most_bytes: int  # of one file
 
     def add(self, record: Opened, name: str, whole: Written) -> Opened:
         """Give a file that came in to a record.

@@ -351,6 +351,11 @@ class RecordService:
         """
         return self._retrying(lambda: self._save_all(drafts, event, also))
 
+    def taken(self, ids: Sequence[UUID]) -> dict[UUID, Opened]:
+        """Return which of some ids are records of this vault, deleted ones among them."""
+        with self.store.read() as session:
+            return {row.id: self.opened(row) for row in self._current(session, ids).values()}
+
     def find_mergeable(self, collection: str, sources: Sequence[bytes]) -> dict[bytes, Opened]:
         """Return the records that already stand for given merge keys.
 

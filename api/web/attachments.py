@@ -34,7 +34,7 @@ _SANDBOX = "sandbox; default-src 'none'"
 def add(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnValue:
     """Give a file to a record; it was sealed while it came in (P-20)."""
     record = records.find(visitor, name, record_id)
-    upload: SealedUpload | None = g.get("sealed_upload")
+    upload: SealedUpload | None = g.get("upload")
     given = request.files.get("file")
     if upload is None or given is None or not given.filename:
         return records.shown(visitor, record, 422, _problem("file_missing"))

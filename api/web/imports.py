@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 
 from api.web import columns, flashes, guards, languages, pages, words
 from api.web.pages import Problem
+from api.web.uploads import ImportUpload, SealedUpload
 from api.wiring import wiring
 from pds.catalogue import CATALOGUE, Collection
 from pds.errors import Issue, LimitExceededError, ValidationFailedError
@@ -35,10 +36,20 @@ def choose(visitor: Visitor) -> ResponseReturnValue:
 def upload(visitor: Visitor) -> ResponseReturnValue:
     """Read a file and keep what it holds, sealed, until it is imported (P-20)."""
     given = request.files.get("file")
-    content = given.read() if given else b""
-    if given is None or not content:
+    upload: ImportUpload | None = g.get("upload")
+    if given is None or upload is None or upload.is_empty:
         return _choose_page(visitor, 422, _problem("file_missing"))
-    found = detect(given.filename or "", content[:HEAD_BYTES])
+    if upload.archive is not None:
+        return _take_archive(visitor, upload.archive)
+    return _take(visitor, given.filename or "", upload)
+
+
+def _take(visitor: Visitor, name: str, upload: ImportUpload) -> ResponseReturnValue:
+    """Stage a file of another program."""
+    if upload.is_too_large:
+        return _choose_page(visitor, 413, _too_large())
+    content = upload.content()
+    found = detect(name, content[:HEAD_BYTES])
     if found is None:
         return _choose_page(visitor, 422, _problem("format_unknown"))
     imports = wiring().imports(visitor)
@@ -52,6 +63,21 @@ def upload(visitor: Visitor) -> ResponseReturnValue:
         return _choose_page(visitor, 422, Problem("file", text))
     except LimitExceededError:
         return _choose_page(visitor, 413, _too_large())
+    return guards.see_other(f"/imports/{import_id}")
+
+
+def _take_archive(visitor: Visitor, archive: SealedUpload) -> ResponseReturnValue:
+    """Stage an archive of a store elsewhere, which is sealed already."""
+    services = wiring()
+    try:
+        import_id = services.imports(visitor).archives.stage(archive.finish().id)
+    except ValidationFailedError as error:
+        text = file_message(error.issues[0], languages.current())
+        return _choose_page(visitor, 422, Problem("file", text))
+    except LimitExceededError:
+        most = services.settings.vault.max_files_bytes // languages.MEGABYTE
+        found = Issue("file", "archive_too_large", "", {"most": most})
+        return _choose_page(visitor, 413, Problem("file", words.issue(found)))
     return guards.see_other(f"/imports/{import_id}")
 
 

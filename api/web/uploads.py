@@ -21,12 +21,13 @@ from werkzeug.wsgi import LimitedStream, get_input_stream
 from api.web import visitors
 from api.wiring import wiring
 from pds.errors import LimitExceededError
+from pds.importing.exports import HEAD_BYTES, recognise
 from pds.sealed_files import FileWriter, Written
 
 LARGE = frozenset({"web.imports.upload"})
-"""Endpoints that take a file; all others take `max_body_bytes`."""
+"""Endpoints that take a file to import; all others take `max_body_bytes`."""
 SEALED = frozenset({"web.attachments.add"})
-"""Endpoints whose file is sealed into the vault as it comes in."""
+"""Endpoints whose file is sealed into the vault as it comes in; archives of a store are, too."""
 _FORM_OVERHEAD_BYTES = 16_384
 # A file that is somewhat too large is refused beside its field, not by a page of its own.
 _MARGIN_BYTES = 10_485_760
@@ -109,6 +110,63 @@ class SealedUpload:
             self._writer.drop()
 
 
+class ImportUpload:
+    """What the parser writes a file to that is to be imported.
+
+    An archive of a store is sealed as it comes in, whatever its size; all else stays in memory, and
+    what is too large of it is read on and dropped.
+    """
+
+    def __init__(self, sealed: SealedUpload, most_bytes: int) -> None:
+        """Write to `sealed` what is an archive, and keep at most so many bytes of anything else."""
+        self._sealed, self._most = sealed, most_bytes
+        self._held = bytearray()
+        self._is_archive: bool | None = None  # until the first bytes have come
+        self.is_too_large = False
+
+    def write(self, data: bytes) -> int:
+        """Take in a part."""
+        if self._is_archive:
+            return self._sealed.write(data)
+        if not self.is_too_large:
+            self._held += data
+        if self._is_archive is None and len(self._held) >= HEAD_BYTES:
+            self._decide()
+        elif len(self._held) > self._most:
+            self.is_too_large = True
+            self._held.clear()
+        return len(data)
+
+    def seek(self, _position: int) -> None:
+        """Decide what it is, now that all of it is here."""
+        if self._is_archive is None:
+            self._decide()
+
+    def content(self) -> bytes:
+        """Return what is no archive."""
+        return bytes(self._held)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came in."""
+        return not (self._held or self._is_archive or self.is_too_large)
+
+    @property
+    def archive(self) -> SealedUpload | None:
+        """The archive that came in, if it is one."""
+        return self._sealed if self._is_archive else None
+
+    def close(self) -> None:
+        """Drop what nobody finished; runs at the end of the request."""
+        self._sealed.close()
+
+    def _decide(self) -> None:
+        self._is_archive = recognise(bytes(self._held[:HEAD_BYTES]))
+        if self._is_archive:
+            self._sealed.write(bytes(self._held))
+            self._held.clear()
+
+
 class InMemoryRequest(Request):
     """A request whose body is whole, and whose files are never spooled to disk."""
 
@@ -130,16 +188,25 @@ class InMemoryRequest(Request):
     ) -> IO[bytes]:
         """Return where the parser writes a file (werkzeug's extension point)."""
         del total_content_length, content_type, filename, content_length
-        if self.endpoint not in SEALED:
+        if self.endpoint not in SEALED | LARGE:
             return BytesIO()
         visitor = visitors.current()
         if visitor is None or visitor.open_vault is None:
             return cast(IO[bytes], _Nowhere())  # the view's guard answers
-        if "sealed_upload" in g:
+        if "upload" in g:
             raise RequestEntityTooLarge  # a form of ours has one file
-        most = wiring().settings.vault.max_attachment_bytes
-        g.sealed_upload = SealedUpload(wiring().files(visitor).write(most_bytes=most))
-        return cast(IO[bytes], g.sealed_upload)
+        services = wiring()
+        limits = services.settings.vault
+        if self.endpoint in LARGE:
+            writer = services.imports(visitor).archives.files.write(
+                most_bytes=limits.max_files_bytes
+            )
+            most = services.settings.server.max_upload_bytes
+            g.upload = ImportUpload(SealedUpload(writer), most)
+        else:
+            writer = services.files(visitor).write(most_bytes=limits.max_attachment_bytes)
+            g.upload = SealedUpload(writer)
+        return cast(IO[bytes], g.upload)
 
 
 def leave_nothing_unread(response: Response) -> Response:
@@ -160,13 +227,16 @@ def leave_nothing_unread(response: Response) -> Response:
 
 def set_limit() -> None:
     """Allow this request the size that its endpoint takes; before anything of it is parsed."""
+    settings = wiring().settings
+    most = current_app.config["MAX_CONTENT_LENGTH"]
     if request.endpoint in LARGE:
-        request.max_content_length = (
-            wiring().settings.server.max_upload_bytes + _FORM_OVERHEAD_BYTES
-        )
-    elif request.endpoint in SEALED:
-        request.max_content_length = (
-            wiring().settings.vault.max_attachment_bytes + _MARGIN_BYTES + _FORM_OVERHEAD_BYTES
-        )
-    else:
-        request.max_content_length = current_app.config["MAX_CONTENT_LENGTH"]
+        most = settings.server.max_upload_bytes + _FORM_OVERHEAD_BYTES
+    if request.endpoint in LARGE | SEALED:
+        visitor = visitors.current()
+        # Whoever may not send files is not read for long.
+        if visitor is not None and visitor.open_vault is not None:
+            is_import = request.endpoint in LARGE
+            limits = settings.vault
+            most = limits.max_files_bytes if is_import else limits.max_attachment_bytes
+            most += _MARGIN_BYTES + _FORM_OVERHEAD_BYTES
+    request.max_content_length = most

@@ -582,6 +582,9 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "too_many_files": _l("A record can have %(most)s files. Remove one first."),
     "no_files_here": _l("Records of this kind have no files."),
     "changed_meanwhile": _l("The record was changed meanwhile. Choose the file again."),
+    "archive_too_large": _l(
+        "The archive holds too much, or there is no room for it. At most %(most)s MB fit."
+    ),
     "not_sure": _l("Tick the box if you are sure. Nothing was changed."),
     "not_written_down": _l("Tick the box once you have written the code down."),
 }

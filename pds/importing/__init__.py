@@ -20,6 +20,8 @@ from pds.importing.bank_csv import BankMapping, read_bank_csv
 from pds.importing.bookmarks import read_bookmarks
 from pds.importing.camt053 import read_camt053
 from pds.importing.charsets import without_bom
+from pds.importing.exports import read_export
+from pds.importing.exports import recognise as recognise_export
 from pds.importing.history import read_history
 from pds.importing.icalendar import read_icalendar
 from pds.importing.mt940 import read_mt940
@@ -83,7 +85,7 @@ def _begins(*marks: bytes) -> Callable[[bytes], bool]:
 def _member(name: str, content: bytes) -> ImportResult | None:
     """Read a file inside an archive; one that would need a mapping or is packed itself stays."""
     found = detect(name, content[:HEAD_BYTES])
-    if found is None or found.needs_mapping or found.name == "archive":
+    if found is None or found.needs_mapping or found.name in {"archive", "export"}:
         return None
     return found.read(content, ImportOptions())
 
@@ -172,6 +174,14 @@ FORMATS: Mapping[str, ImportFormat] = MappingProxyType(
                 recognise=_holds(b'"TITLEURL"', b'"GIVEN_URL"', b"WINDOW.YTD.LIKE"),
                 collections=("browsing_history", "bookmarks"),
                 read=lambda data, _options: read_activity(data),
+            ),
+            ImportFormat(
+                name="export",
+                label=WORDS["formats"]["export"],
+                extensions=("zip",),
+                recognise=recognise_export,
+                collections=(),  # it fills them all, and is named by none
+                read=lambda data, _options: read_export(data),
             ),
             ImportFormat(
                 name="archive",

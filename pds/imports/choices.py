@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pds.record_boxes import Data, merge_source
-from pds.records import Draft, RecordService
+from pds.catalogue import CATALOGUE, Cardinality
+from pds.ids import RecordId, new_record_id
+from pds.record_boxes import Data, Files, merge_source
+from pds.records import Draft, Opened, RecordService
 
 DUPLICATES = ("fill", "mine", "file")
 """What becomes of a record that is there already: its gaps are filled, it stays, it is replaced."""
@@ -29,21 +31,40 @@ class Outcome:
     known: int = 0
     kept: int = 0
     before: dict[UUID, Data] = field(default_factory=dict)
+    there: dict[int, Opened] = field(default_factory=dict)
+    added: dict[UUID, Files] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids that candidates had in the store they come from, and the import that brings them."""
+
+    of: Sequence[UUID]
+    import_id: UUID
 
 
 def compare(
-    records: RecordService, collection: str, candidates: Sequence[Data], choice: str
+    records: RecordService,
+    collection: str,
+    candidates: Sequence[Data],
+    choice: str,
+    *,
+    ids: Ids | None = None,
 ) -> Outcome:
-    """Return what candidates come to beside what is there; `choice` is of `DUPLICATES`."""
+    """Return what candidates come to beside what is there; `choice` is of `DUPLICATES`.
+
+    With `ids` a candidate is first of all the record of its id, and takes that id where it is free;
+    two of one archive are never the same one, however alike they are.
+    """
     sources = [merge_source(collection, data) for data in candidates]
-    existing = records.find_mergeable(collection, [one for one in sources if one])
+    there, free = _there(records, collection, sources, ids)
     drafts: dict[bytes | int, Draft] = {}
-    outcome = Outcome()
+    outcome = Outcome(there=there)
     for position, (data, source) in enumerate(zip(candidates, sources, strict=True)):
-        key = source or position
-        draft, found = drafts.get(key), existing.get(source) if source else None
+        key = position if ids else source or position
+        draft, found = drafts.get(key), there.get(position)
         if draft is None and found is None:
-            drafts[key] = Draft(collection, data)
+            drafts[key] = Draft(collection, data, free.get(position) or new_record_id())
             outcome.imported += 1
             continue
         before: Data = draft.data if draft else found.data if found else {}
@@ -65,6 +86,37 @@ def compare(
             drafts[key] = Draft(collection, merged, found.id, found.version)
     outcome.drafts = list(drafts.values())
     return outcome
+
+
+def _there(
+    records: RecordService, collection: str, sources: Sequence[bytes | None], ids: Ids | None
+) -> tuple[dict[int, Opened], dict[int, RecordId]]:
+    """Return the records that candidates are already, and the ids that new ones keep."""
+    by_key = records.find_mergeable(collection, [one for one in sources if one])
+    alike = {
+        position: by_key[source]
+        for position, source in enumerate(sources)
+        if source is not None and source in by_key
+    }
+    if ids is None:
+        return alike, {}
+    taken = records.taken(ids.of)
+    single = CATALOGUE.collection(collection).cardinality is Cardinality.ONE
+    there = {
+        position: found
+        for position, found in alike.items()
+        if single or found.source is None or found.source.id != ids.import_id
+    }
+    for position, record_id in enumerate(ids.of):
+        found = taken.get(record_id)
+        if found is not None and found.collection == collection and not found.deleted:
+            there[position] = found
+    free = {
+        position: RecordId(record_id)
+        for position, record_id in enumerate(ids.of)
+        if record_id not in taken
+    }
+    return there, free
 
 
 def _merged(before: Data, data: Data, choice: str) -> Data:

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from pds import importing
+from pds.attachments import AttachmentService
 from pds.clock import Clock
 from pds.events import VaultRef
 from pds.ids import random_uuid
 from pds.importing import ImportOptions, Note
 from pds.imports import undo
-from pds.imports.choices import DUPLICATES, compare
+from pds.imports.archives import Archives
+from pds.imports.choices import DUPLICATES, Ids, Outcome, compare
 from pds.imports.columns import BankTables
 from pds.imports.staging import CANDIDATES, UNDO, Staging, TickedError, new_report, notes
 from pds.keys import OpenVault
 from pds.models import ImportJob, StagedBatch
 from pds.record_boxes import Data, Source
-from pds.records import RecordService
+from pds.records import Draft, RecordService
 from pds.store import Store
 
 _EXAMPLES = 5
@@ -71,6 +74,12 @@ class ImportService:
     vault: VaultRef
     open_vault: OpenVault
     records: RecordService
+    attachments: AttachmentService
+
+    @property
+    def archives(self) -> Archives:
+        """Archives of other stores, which are sealed as they come in."""
+        return Archives(self.store, self._staging, self.attachments.files)
 
     @property
     def tables(self) -> BankTables:
@@ -183,9 +192,12 @@ class ImportService:
         Raises:
             NotFoundError: this vault has no such import.
         """
-        self.progress(import_id)
+        with self.store.read() as session:
+            row = self._staging.job(session, import_id)
+        report = self._staging.open_report(row.report_box, import_id)
 
         def job(session: Session) -> None:
+            self.archives.drop(session, report)
             session.execute(
                 delete(StagedBatch).where(*self._staging.of(import_id), StagedBatch.kind != UNDO)
             )
@@ -238,7 +250,10 @@ class ImportService:
         if row.state == "staged" and duplicates in DUPLICATES:
             report["duplicates"] = duplicates
         choice = report.get("duplicates", DUPLICATES[0])
-        outcome = compare(self.records, collection, candidates, choice)
+        ids = Ids([UUID(each) for each in staged["ids"]], row.id) if "ids" in staged else None
+        outcome = compare(self.records, collection, candidates, choice, ids=ids)
+        if any(staged.get("files", ())):
+            self._with_files(outcome, collection, staged["files"][0], report)
         source = Source("import", row.format, row.id)
         outcome.drafts = [replace(draft, source=source) for draft in outcome.drafts]
         undoing = self._staging.batch_row(row.id, batch.number, UNDO, undo.written(outcome))
@@ -256,12 +271,30 @@ class ImportService:
 
         def tick(session: Session) -> None:
             self._staging.tick(session, batch)
+            if done >= row.total:
+                self.archives.drop(session, report)
             if outcome.drafts:
                 session.execute(insert(StagedBatch).values(**undoing))
             session.execute(update(ImportJob).where(*self._staging.named(row.id)).values(**values))
 
         with suppress(TickedError):
             self.records.save_all(outcome.drafts, event="records.imported", also=tick)
+
+    def _with_files(
+        self, outcome: Outcome, collection: str, named: list[Any], report: dict[str, Any]
+    ) -> None:
+        """Add the files of the one record of a batch to what becomes of it."""
+        there = outcome.there.get(0)
+        files = self.archives.copy(self.attachments, report, there.files if there else (), named)
+        if not files:
+            return
+        if not outcome.drafts and there:
+            outcome.drafts = [Draft(collection, there.data, there.id, there.version)]
+            outcome.before[there.id] = there.data
+        draft = outcome.drafts[0]
+        all_files = (*(there.files if there else ()), *files)
+        outcome.drafts = [replace(draft, files=all_files)]
+        outcome.added[draft.id] = files
 
     @property
     def _staging(self) -> Staging:

@@ -187,8 +187,8 @@ def new_report(result: ImportResult) -> dict[str, object]:
         "completed": 0,
         "known": 0,
         "kept": 0,
-        "skipped": [_note_written(note) for note in result.skipped],
-        "refused": [_note_written(note) for note in result.refused],
+        "skipped": [note_written(note) for note in result.skipped],
+        "refused": [note_written(note) for note in result.refused],
     }
 
 
@@ -205,6 +205,7 @@ def _what(kind: str, number: int) -> bytes:
     return b"%d" % number if kind == CANDIDATES else b"%s/%d" % (kind.encode(), number)
 
 
-def _note_written(note: Note) -> list[str | int]:
+def note_written(note: Note) -> list[str | int]:
+    """Return a note as a report holds it."""
     position = note.position
     return [position.unit, position.number, note.code, note.detail, position.file]

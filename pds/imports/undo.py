@@ -26,7 +26,12 @@ def written(outcome: Outcome) -> dict[str, object]:
     """Return what undoes a batch: what it left in each record, as a hash, and what was there."""
     return {
         "written": [
-            [str(draft.id), _digest(draft.data), outcome.before.get(draft.id)]
+            [
+                str(draft.id),
+                _digest(draft.data),
+                outcome.before.get(draft.id),
+                [str(each.id) for each in outcome.added.get(draft.id, ())],
+            ]
             for draft in outcome.drafts
         ]
     }
@@ -71,15 +76,21 @@ def _reversed(records: RecordService, written: Sequence[Any]) -> tuple[list[Draf
     """Return drafts that remove and that restore what is still as the import left it."""
     removed: list[Draft] = []
     restored: list[Draft] = []
-    for record_id, left, before in written:
+    for record_id, left, before, *files in written:
         try:
             found = records.get(UUID(record_id))
         except NotFoundError:
             continue
         if _digest(found.data) != left:
             continue
+        # Files that came with the import go with it; a record that got others since stays.
+        added = files[0] if files else []
+        stay = tuple(each for each in found.files if str(each.id) not in added)
         if before is not None:
-            restored.append(Draft(found.collection, before, found.id, found.version))
+            draft = Draft(found.collection, before, found.id, found.version, files=stay)
+            restored.append(draft)
+        elif stay:
+            continue
         else:
             single = CATALOGUE.collection(found.collection).cardinality is Cardinality.ONE
             removed.append(Draft(found.collection, {}, found.id, found.version, deleted=not single))

@@ -106,12 +106,12 @@ def test_a_file_that_cannot_be_used_is_explained(hers, content, name, words):
     assert words in answer.text
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_is_read(world, hers):
+def test_a_file_that_is_too_large_is_refused_beside_its_field(world, hers):
     most = world.services.settings.server.max_upload_bytes
     answer = upload(hers, b"x" * (most + 100_000))
 
     assert answer.status == 413
-    assert "Too large" in answer.text
+    assert "The file is too large. At most 20 MB fit." in answer.text
 
 
 def test_no_other_form_takes_so_much(hers):
