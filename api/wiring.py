@@ -6,7 +6,7 @@ Flask keeps it in `app.extensions["pds"]`; `wiring()` returns it inside a reques
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,6 +29,7 @@ from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.deletions import DeletionService
 from consent.endings import EndingService
+from consent.formats.canonical import sha256_hex
 from consent.formats.errors import FormatError
 from consent.formats.note import Signer
 from consent.formats.witness_policy import Policy
@@ -107,6 +108,20 @@ class Wiring:
     def today(self) -> date:
         """Return the present day in UTC."""
         return self.clock.now().date()
+
+    def facts(self) -> dict[str, str]:
+        """Return digests of what the log tells changes of: settings by section, keys (LOG-12).
+
+        Where the store is, and with what password, is not among them.
+        """
+        found: dict[str, object] = {
+            f"settings.{section}": asdict(getattr(self.settings, section))
+            for section in ("server", "vault", "oauth", "log", "mail")
+        }
+        found["key.log"] = {"vkey": self.log_signer.verifier.to_text()}
+        found["key.receipts"] = {"kid": self.receipts.kid}
+        found["key.pepper"] = {"version": self.keys.pepper_version}
+        return {name: sha256_hex(value) for name, value in found.items()}
 
     def records(self, visitor: Visitor) -> RecordService:
         """Return the records of an unlocked visitor.

@@ -1,5 +1,6 @@
 """The background work of an instance: one thread, in whichever process holds the lease (D17).
 
+    tell the log of settings and keys that changed          at the start
     place what was logged into the tree, sign it            every `log.interval_ms`
     take placed events into what auditors search            every `log.interval_ms`
     number changes for organisations' feeds                 every `log.interval_ms`
@@ -44,7 +45,7 @@ from consent import correspondence, freezing, idempotency, obligations, organisa
 from consent.auditing import indexing
 from consent.auditing import sign_ins as auditor_sign_ins
 from consent.invitations import links
-from consent.log import erasing, feed, integrator, leases, reader, refusals
+from consent.log import erasing, facts, feed, integrator, leases, reader, refusals
 from consent.webhooks import deliveries
 from pds import letters, limited_sign_ins, sealed_files
 from pds import sweeping as vault_sweeping
@@ -59,6 +60,7 @@ LETTERS_SECONDS = 5.0
 CORRESPONDENCE_SECONDS = 600.0
 EXPIRY_SECONDS = 10.0
 HIGH_WATER_SECONDS = 1.0
+FACTS_SECONDS = 3_600.0  # they change while nothing runs
 EXPIRY_BATCH = 100
 SWEEP_SECONDS = 30.0
 ERASURE_SECONDS = 86_400.0
@@ -107,6 +109,7 @@ class Worker:
         )
         self._lease = _Task("lease", 0.0, self._take_lease)
         self._tasks = [
+            _Task("facts", FACTS_SECONDS, self._note_facts),
             _Task("log", interval, self._integrate),
             _Task("search", interval, self._index),
             _Task("high water", HIGH_WATER_SECONDS, self._note_high_water),
@@ -206,6 +209,18 @@ class Worker:
         self._wiring.uow.write(
             lambda session: leases.release(session, leases.WORKER, epoch=epoch, now=now)
         )
+        return False
+
+    def _note_facts(self, epoch: int) -> bool:
+        wiring = self._wiring
+        found = wiring.facts()
+        with wiring.uow.read() as session:
+            changed = facts.differ(session, found)
+        if changed:
+            now = wiring.clock.now()
+            self._under_lease(
+                epoch, lambda session: facts.note(session, wiring.log, found, now=now)
+            )
         return False
 
     def _integrate(self, epoch: int) -> bool:

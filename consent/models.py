@@ -380,6 +380,15 @@ class LogState(Base):
     continues: Mapped[str | None] = mapped_column(Text)
 
 
+class DeploymentFact(Base):
+    """What the log last told of the deployment: a digest of its settings, of a key (LOG-12)."""
+
+    __tablename__ = "deployment_facts"
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64))
+    noted_at: Mapped[datetime] = mapped_column(UTCDateTime)  # since when it is so
+
+
 class LogCheckpoint(Base):
     """A signed checkpoint, kept for consistency proofs."""
 

@@ -351,3 +351,7 @@ class EventName(StrEnum):
     LOG_ERASED = "log.erased"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"
+    SETTINGS_CHANGED = "deployment.settings_changed"
+    KEY_CHANGED = "deployment.key_changed"
+    WITNESS_FAILED = "witness.failed"
+    WITNESS_RECOVERED = "witness.recovered"

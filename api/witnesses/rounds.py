@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
@@ -18,13 +19,14 @@ from consent.errors import LogHaltedError
 from consent.formats.checkpoint import open_checkpoint
 from consent.formats.merkle import consistency_proof
 from consent.formats.witnessing import AddCheckpoint
-from consent.log import publication, reader
+from consent.log import facts, publication, reader
 from pds.errors import NotFoundError
 
 UnderLease = Callable[[Callable[[Session], object]], object]
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+FAILING_AFTER = 3  # tries
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ class Rounds:
     def __init__(
         self, wiring: Wiring, under_lease: UnderLease, *, holds_lease: Callable[[], bool]
     ) -> None:
+        self._wiring = wiring
         self.correspondences = [Correspondence(wiring, each) for each in wiring.witnesses]
         self._under_lease = under_lease
         self._holds_lease = holds_lease
@@ -141,7 +144,8 @@ class Rounds:
             each.ask(self._under_lease)
 
     def _run(self, correspondence: Correspondence) -> None:
-        pause, said = self._pause_seconds, ""
+        pause, said, failures = self._pause_seconds, "", 0
+        is_settled = False  # whoever had the lease before may have told of a failure
         while not self._stopping.wait(pause):
             if not self._holds_lease():
                 continue
@@ -155,7 +159,22 @@ class Rounds:
                     _logger.error(  # noqa: TRY400 - no trace: it may quote
                         "witness %s: %s", correspondence.witness.name, what
                     )
-                said = what
+                said, failures = what, failures + 1
+                if failures >= FAILING_AFTER:
+                    self._note(correspondence, fails=True)
+                    is_settled = False
                 pause = min(max(2 * pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
             else:
-                pause, said = self._pause_seconds, ""
+                if not is_settled:
+                    self._note(correspondence, fails=False)
+                    is_settled = True
+                pause, said, failures = self._pause_seconds, "", 0
+
+    def _note(self, correspondence: Correspondence, *, fails: bool) -> None:
+        # What the log said last decides: a try that fails like the one before says nothing new.
+        wiring, name = self._wiring, correspondence.witness.name
+        now = wiring.clock.now()
+        with suppress(Exception):  # the lease may be over: whoever has it now tells of it
+            self._under_lease(
+                lambda session: facts.note_witness(session, wiring.log, name, fails=fails, now=now)
+            )

@@ -40,8 +40,24 @@ _OF_ACTOR = {
     Actor.AUTHORITY: Channel.COMMAND,
     Actor.CLOCK: Channel.CLOCK,
 }
-_BY_API = ("token.", "data.", "erasure.confirmed", "obligation.", "requests.", "evidence.")
-_BY_COMMAND = ("organisation.", "template.", "auditor.", "engagement.", "log.", "hold.")
+_BY_API = (
+    "token.",
+    "data.",
+    "erasure.confirmed",
+    "obligation.",
+    "requests.",
+    "evidence.",
+    "witness.",
+)
+_BY_COMMAND = (
+    "organisation.",
+    "template.",
+    "auditor.",
+    "engagement.",
+    "log.",
+    "hold.",
+    "deployment.",
+)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
