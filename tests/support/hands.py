@@ -20,6 +20,15 @@ class Mouse:
         """Press a button, a link, or a box."""
         self.page.locator(selector).first.click()
 
+    def take(self, selector):
+        """Press what leads to a file; returns where it was saved."""
+        with self.page.expect_download() as coming:
+            self._strike(selector)
+        return coming.value.path()
+
+    def _strike(self, selector):
+        self.page.locator(selector).first.click()
+
     def type(self, selector, text):
         """Type into a field."""
         self.page.locator(selector).first.fill(text)
@@ -35,6 +44,10 @@ class Mouse:
 
 class Keyboard(Mouse):
     """Goes from one thing to the next by Tab, and presses it with a key."""
+
+    def _strike(self, selector):
+        self._focus(selector)
+        self.page.keyboard.press("Enter")
 
     def press(self, selector):
         target = self._focus(selector)

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -74,6 +75,7 @@ class Life:
         file = {"name": "a.csv", "mimeType": "text/csv", "buffer": STATEMENT.encode()}
         page.set_input_files("#file", file)
         press('main form[action="/imports"] button')
+        self.hands.choose("#column_payee", "Kim (Kafe 1)")
         self.hands.type("#account", "Gündəlik")
         press('button[name=then][value="stage"]')
         press('main form[action$="/advance"] button')
@@ -161,6 +163,12 @@ def test_a_whole_life(living, shop, tmp_path):
     assert shared.get("/v1/records").status_code == 403
 
     living.verify_newest_receipt(tmp_path)
+    page.goto("/settings")
+    press('main a[href="/export"]')
+    living.hands.type("#passphrase", PASSPHRASE)
+    with zipfile.ZipFile(living.hands.take('main form[action="/export"] button')) as archive:
+        assert archive.testzip() is None
+        assert any(b"Kafe 28" in archive.read(name) for name in archive.namelist())
     page.goto("/settings")
     press('main a[href="/vault-deletion"]')
     press("#sure")
