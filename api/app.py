@@ -24,6 +24,7 @@ from api.resources import (
     health,
     invitations,
     organisations,
+    own,
     webhooks,
 )
 from api.resources import log as log_pages
@@ -70,6 +71,7 @@ def create_app(services: Wiring) -> Flask:
     api = documentation.describe(app, issuer=issuer, version=__version__)
     for blueprint in (
         grants.blueprint,
+        own.blueprint,
         organisations.blueprint,
         invitations.blueprint,
         webhooks.blueprint,

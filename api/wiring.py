@@ -57,6 +57,7 @@ from pds.limited_sign_ins import LimitedSignInService
 from pds.notice_addresses import NoticeAddressService
 from pds.passkey_entrance import PasskeyEntrance
 from pds.passkeys import PasskeyService
+from pds.personal_apps import PersonalAppService
 from pds.record_lists import ListService
 from pds.records import RecordService
 from pds.sealed_files import SealedFiles
@@ -81,6 +82,7 @@ class Wiring:
     log: EventLog
     sink: VaultLog
     accounts: AccountService
+    personal_apps: PersonalAppService
     passkey_entrance: PasskeyEntrance
     second_factors: SecondFactors
     sessions: SessionService
@@ -258,6 +260,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
     )
     second_factors = SecondFactors(AppCodeService(store, keys, ids, clock, sink), passkeys)
     attempts = Attempts(store, keys, clock, settings.vault, sink)
+    personal_apps = PersonalAppService(store, keys, ids, clock, sink)
     log_key = Ed25519PrivateKey.from_private_bytes(keys.log_seed)
     log_signer = Signer(settings.log_origin, log_key)
     witness_policy = _witness_policy(settings, log_signer)
@@ -271,8 +274,18 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         log=log,
         sink=sink,
         accounts=AccountService(
-            store, keys, ids, clock, settings.vault, sink, slots, second_factors, attempts
+            store,
+            keys,
+            ids,
+            clock,
+            settings.vault,
+            sink,
+            slots,
+            second_factors,
+            attempts,
+            personal_apps,
         ),
+        personal_apps=personal_apps,
         passkey_entrance=PasskeyEntrance(store, keys, ids, passkeys, attempts),
         second_factors=second_factors,
         sessions=SessionService(store, keys, ids, clock, settings.vault, sink),
@@ -289,7 +302,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         pauses=PauseService(store, clock, acts),
         rights=RightsService(store, ids, clock, log),
         complaints=ComplaintService(store, clock, log),
-        custody=CustodyService(store, clock, sink),
+        custody=CustodyService(store, clock, sink, personal_apps),
         obligations=ObligationService(store, ids, clock, log),
         refusals=Refusals(store, log, clock, keys.source),
         log_signer=log_signer,

@@ -18,6 +18,7 @@ from consent import grants
 from consent.grants import GrantKeys
 from consent.policy import Terms
 from consent.vocabulary import EventName
+from pds import personal_apps
 from pds.catalogue import CATALOGUE
 from pds.clock import Clock
 from pds.crypto.deposit import collection_public_key
@@ -25,6 +26,7 @@ from pds.deposits import DepositService
 from pds.errors import DecryptionError, KeyUnavailableError
 from pds.events import EventSink, VaultEvent, VaultRef
 from pds.keys import OpenVault, Wrap, Wrapped, due_for_rotation, known_collections, new_key, rotate
+from pds.personal_apps import PersonalAppService
 from pds.records import RecordService
 from pds.store import Store
 from pds.vaults import take_sequence
@@ -45,10 +47,12 @@ class CustodyService:
     store: Store
     clock: Clock
     sink: EventSink
+    personal_apps: PersonalAppService
 
     def after_unlock(self, vault: VaultRef, open_vault: OpenVault) -> Housekeeping:
         """Rotate what is due, then absorb what was deposited; repeating it changes nothing."""
         self._complete(vault, open_vault)
+        self.personal_apps.end_expired(vault)
         rotated = self._rotate(vault, open_vault)
         with self.store.read() as session:
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
@@ -103,7 +107,9 @@ class CustodyService:
             holders = _holders(session, vault, open_vault)
             still_due = due_for_rotation(session, vault)
             names = [name for name in due if still_due.get(name) == due[name]]
-            wraps: list[Wrap] = []
+            known = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
+            renewed = {name: (due[name] + 1, fresh[name]) for name in names}
+            wraps: list[Wrap] = personal_apps.follow_rotation(session, known, vault, renewed)
             for name in names:
                 version = due[name] + 1
                 rotate(

@@ -42,6 +42,7 @@ from pds.instance import InstanceKeys
 from pds.keys import VaultKeys, Wrap, Wrapped, Wrapper, new_key
 from pds.letters import LetterKind
 from pds.models import Account, CollectionKey, LoginName, Vault, VaultKey
+from pds.personal_apps import PersonalAppService
 from pds.second_factors import Proof, SecondFactors
 from pds.settings import VaultSettings
 from pds.store import Store
@@ -91,6 +92,7 @@ class AccountService:
     slots: threading.Semaphore
     second_factors: SecondFactors
     attempts: Attempts
+    personal_apps: PersonalAppService
 
     def sign_up(self, login: str, passphrase: str, *, locale: str) -> NewVault:
         """Make a vault with all its keys.
@@ -206,8 +208,8 @@ class AccountService:
     ) -> tuple[Entrance, str]:
         """Open a vault by its recovery code; set a new passphrase and make a new code.
 
-        All old ways in end at once, passkeys too, and no second factor is on: whoever lost their
-        telephone comes here. Returns the entrance and the new code, shown once.
+        All old ways in end at once, passkeys and personal apps too, and no second factor is on:
+        whoever lost their telephone comes here. Returns the entrance and the new code, shown once.
 
         Raises:
             WrongSecretError: no such person, or not their code.
@@ -348,6 +350,7 @@ class AccountService:
             self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))
             if told is LetterKind.RECOVERY:
                 self.second_factors.forget(session, entrance.ref, now=now)
+                self.personal_apps.forget(session, entrance.ref, now=now)
             letters.queue(session, vault.bucket, vault.vault_id, told, now=now)
 
         self.store.write(job)

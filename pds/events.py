@@ -46,8 +46,8 @@ class VaultEvent:
 class EventSink(Protocol):
     """Takes in what happens in a vault, inside the transaction in which it happens."""
 
-    def append(self, session: Session, vault: VaultRef, event: VaultEvent) -> None:
-        """Write the entry of one event of the vault's own stream."""
+    def append(self, session: Session, vault: VaultRef, event: VaultEvent) -> object:
+        """Write the entry of one event of the vault's own stream; returns where it stands."""
         ...
 
     def records_changed(

@@ -4,6 +4,7 @@
     VRK    ->  collection keys, grant keys (owner's copy), agreement, audit and history keys
     grant  ->  the collection keys of its agreement
     token  ->  its grant key
+    token of a personal app  ->  app key  ->  the collection keys that its owner chose
 
 A wrap is a sealed box whose context names deployment, vault, both keys and, for tokens, client,
 grant and what else never changes (P-12). Whoever opens it builds that context from what it
@@ -43,7 +44,7 @@ _WRAPPED_BY = select(
 class Wrapper:
     """The key that wraps: its kind, and the id under which its wraps are found."""
 
-    kind: str  # passphrase, recovery, passkey, unlock, vrk, grant or token
+    kind: str  # passphrase, recovery, passkey, unlock, vrk, grant, token, app or app-token
     id: UUID
     binding: tuple[bytes, ...] = ()  # what else the wrap binds, in a fixed order
 
@@ -52,7 +53,7 @@ class Wrapper:
 class Wrapped:
     """The key that is wrapped: its kind, id and version."""
 
-    kind: str  # vrk, collection, grant, agreement, audit or history
+    kind: str  # vrk, collection, grant, agreement, audit, history or app
     id: str
     version: int = 1
 

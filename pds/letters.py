@@ -47,6 +47,7 @@ class LetterKind(StrEnum):
     PASSKEY_ADDED = "passkey-added"
     PASSKEY_REMOVED = "passkey-removed"
     PASSKEY_REFUSED = "passkey-refused"
+    APP_ADDED = "app-added"
     ADDRESS = "address"
     CONFIRM = "confirm"
     LIMITED_LINK = "limited-link"
@@ -70,6 +71,7 @@ SECURITY = frozenset(
         LetterKind.PASSKEY_ADDED,
         LetterKind.PASSKEY_REMOVED,
         LetterKind.PASSKEY_REFUSED,
+        LetterKind.APP_ADDED,
         LetterKind.ADDRESS,
         LetterKind.CONFIRM,
         LetterKind.LIMITED_LINK,

@@ -96,6 +96,24 @@ class PasskeyChallenge(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class PersonalApp(Base):
+    """A program that a person lets read their own vault, by a key and a token of its own."""
+
+    __tablename__ = "personal_apps"
+    __table_args__ = (Index(None, "bucket", "vault_id"),)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)  # the selector of its token
+    vault_id: Mapped[UUID] = mapped_column(Uuid)
+    label_box: Mapped[bytes] = mapped_column(LargeBinary)  # what its owner calls it, *at-rest*
+    jkt: Mapped[str] = mapped_column(String(43))  # RFC 7638 thumbprint of its key
+    collections: Mapped[list[str]] = mapped_column(JSON)  # to show; its wraps decide
+    verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: it has not read yet
+    reads: Mapped[int] = mapped_column(BigInteger)
+
+
 class Letter(Base):
     """An e-mail that waits to be sent, or was: to whom and why, never an address or a value."""
 
@@ -123,7 +141,8 @@ class KeyWrap(Base):
     """One key sealed under another; the only table that holds keys, and no key is plain (D1).
 
     `by_kind` and what it wraps: passphrase, recovery, passkey, unlock -> vrk; vrk -> collection,
-    grant, agreement, audit, history; grant -> collection, inbound; token -> grant.
+    grant, agreement, audit, history, app; grant -> collection, inbound; token -> grant;
+    app-token -> app; app -> collection.
     """
 
     __tablename__ = "key_wraps"

@@ -26,7 +26,8 @@ from api.oauth.live import LiveGrant
 from api.wiring import wiring
 from consent.organisations import get as get_organisation
 from consent.vocabulary import Standing
-from pds.crypto.secrets import TokenSecret, parse
+from pds.crypto.secrets import TokenKind, TokenSecret, parse
+from pds.personal_apps import LiveApp
 from pds.store import Sender
 
 
@@ -77,6 +78,28 @@ def grant_token() -> Presented:
         raise InvalidTokenError("the token is unknown, expired or revoked")
     _require_key(found.jkt, proof)
     return Presented(found, proof)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedApp:
+    """A personal app's token with a proof of its key that holds; the proof is not used up yet."""
+
+    app: LiveApp
+    proof: DPoPProof
+
+
+def personal_app() -> PresentedApp:
+    """Return the personal app of the request's token.
+
+    Raises:
+        OAuth2Error: there is no token, it is not alive, or its key is not proved.
+    """
+    secret, proof = _token_and_proof("pa")
+    found = wiring().personal_apps.find(secret)
+    if found is None:
+        raise InvalidTokenError("the token is unknown, expired or revoked")
+    _require_key(found.jkt, proof)
+    return PresentedApp(found, proof)
 
 
 def organisation_token(*, owes: bool = False) -> ClientRecord:
@@ -139,11 +162,11 @@ def refused(error: OAuth2Error) -> Response:
     return problems.problem(code, detail=error.description or None, headers=dict(headers))
 
 
-def _token_and_proof() -> tuple[TokenSecret, DPoPProof]:
+def _token_and_proof(kind: TokenKind = "at") -> tuple[TokenSecret, DPoPProof]:
     text = dpop_resource.presented_token(
         request.headers.getlist("Authorization"), query=request.args
     )
-    secret = parse(text, "at")
+    secret = parse(text, kind)
     if secret is None:
         raise InvalidTokenError("the token is malformed")
     services = wiring()

@@ -74,6 +74,12 @@ def describe(app: Flask, *, issuer: str, version: str) -> Api:
                         | {"authorizationUrl": f"{issuer}/oauth/authorize"}
                     },
                 },
+                "personalAppToken": {
+                    "type": "http",
+                    "scheme": "dpop",
+                    "description": "Token of a person's own program, made under Settings and bound"
+                    " to the program's key (RFC 9449); opens their own vault only.",
+                },
                 "organisationToken": {
                     "type": "oauth2",
                     "description": "DPoP-bound token of client credentials; opens no data.",

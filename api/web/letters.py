@@ -127,6 +127,15 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _SETTINGS,
         "/settings",
     ),
+    LetterKind.APP_ADDED: _Words(
+        _l("An app of yours may read your vault"),
+        _l(
+            "A program was let in to read from your vault. If it was not you, end its access and"
+            " change your passphrase."
+        ),
+        _SETTINGS,
+        "/settings/apps",
+    ),
     LetterKind.RECOVERY_CODE: _Words(
         _l("You have a new recovery code"),
         _l(

@@ -80,6 +80,7 @@ NOTES: Mapping[str, Note] = {
     "nothing-restored": Note(
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),
+    "app-removed": Note(_l("Its access has ended. It can read nothing any more.")),
     "code-kept": Note(_l("The code is right. Keep it well.")),
     "file-added": Note(_l("The file was added.")),
     "file-removed": Note(_l("The file was removed and destroyed.")),
@@ -245,6 +246,9 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlock_failed": _l(
         "Someone tried to open the vault with a wrong passphrase, code or passkey"
     ),
+    "vault.app_added": _l("One of your own apps was let in"),
+    "vault.app_removed": _l("The access of your own app ended"),
+    "vault.app_read": _l("One of your own apps read"),
     "vault.recovery_code_changed": _l("A new recovery code was made"),
     "vault.credentials_changed": _l("The passphrase and the recovery code were changed"),
     "vault.second_factor_on": _l("Codes from an app were turned on"),
@@ -560,6 +564,19 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "passkey_not_added": _l("The passkey was not added. Begin anew, on this page."),
     "too_many_passkeys": _l("You have ten passkeys. Remove one that you do not use."),
     "label_malformed": _l("Use 1 to %(most)s characters."),
+    "app_reads_nothing": _l("Choose at least one kind of data that the app may read."),
+    "app_days": _l("Choose one of the lengths of time that are offered."),
+    "app_key_private": _l(
+        "This is a private key. Keep it to the program, and better make a new pair; paste the"
+        " public one here."
+    ),
+    "app_key_malformed": _l(
+        "This is no public key for signatures. Paste one JWK or PEM with a key of Ed25519, of P-256"
+        " or of RSA with at least 2,048 bits."
+    ),
+    "app_key_refused": _l("This key was reported stolen. Make a new pair."),
+    "most_apps": _l("You have as many apps as there can be. End the access of one first."),
+    "try_again": _l("Keys of your vault were renewed at this moment. Send the form again."),
     "wrong_groups": _l(
         "These are not the groups of your code. Look at your paper and at the numbers of the groups"
         " again; if it does not help, get a new code."

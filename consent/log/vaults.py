@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, insert, select
 from sqlalchemy.orm import Session
 
-from consent.log.entries import EventLog, seal_private
+from consent.log.entries import EntryRef, EventLog, seal_private
 from consent.models import Agreement, AgreementVersion, FeedPending, Grant
 from consent.vocabulary import FeedEvent, GrantState
 from pds.events import VaultEvent, VaultRef, vault_stream
@@ -25,14 +25,14 @@ class VaultLog:
 
     events: EventLog
 
-    def append(self, session: Session, vault: VaultRef, event: VaultEvent) -> None:
+    def append(self, session: Session, vault: VaultRef, event: VaultEvent) -> EntryRef:
         """Write the entry of one event of the vault's own stream.
 
         The private part is sealed to the vault's audit key here, inside the write job: one HPKE
         encryption, about a tenth of a millisecond.
         """
         private = seal_private(event.private, audit_public_key=vault.audit_public_key)
-        self.events.append(
+        return self.events.append(
             session,
             bucket=vault.bucket,
             stream=vault_stream(vault.id),

@@ -4,10 +4,10 @@
 
 kinds: `at` access token, `rt` refresh token, `ac` authorization code, `s` sign-in cookie, `u`
 unlock cookie, `ad` auditor access, `as` auditor's sign-in cookie, `iv` invitation, `ir`
-registration of clients, `ll` link of a limited sign-in, `ls` its cookie. The selector finds the
-row; of the secret the database keeps a verifier only, and the key that the secret wraps is derived
-under another label (TAK-28). The CRC lets secret scanners tell a real one from noise; it protects
-nothing.
+registration of clients, `ll` link of a limited sign-in, `ls` its cookie, `pa` personal app. The
+selector finds the row; of the secret the database keeps a verifier only, and the key that the
+secret wraps is derived under another label (TAK-28). The CRC lets secret scanners tell a real one
+from noise; it protects nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from uuid import UUID
 
 from pds.crypto.labels import SESSION_KEK, SESSION_LOOKUP, TOKEN_KEK, TOKEN_LOOKUP, derive
 
-TokenKind = Literal["at", "rt", "ac", "s", "u", "ad", "as", "iv", "ir", "ll", "ls"]
+TokenKind = Literal["at", "rt", "ac", "s", "u", "ad", "as", "iv", "ir", "ll", "ls", "pa"]
 
 SECRET_BYTES = 32
 # 48 bytes are 64 characters of base64url, without padding; `_` is one of them, so the text is
 # never split on it.
 _TEXT = re.compile(
-    r"pds_(at|rt|ac|s|u|ad|as|iv|ir|ll|ls)\.([A-Za-z0-9_-]{64})\.([0-9a-f]{8})", re.ASCII
+    r"pds_(at|rt|ac|s|u|ad|as|iv|ir|ll|ls|pa)\.([A-Za-z0-9_-]{64})\.([0-9a-f]{8})", re.ASCII
 )
 _COOKIE_KINDS = ("s", "u", "ls", "as")
 

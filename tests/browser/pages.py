@@ -106,6 +106,7 @@ def own(life):
         "unmaskings.show": ["/unmaskings"],
         "settings.show": ["/settings"],
         "recovery_codes.show": ["/settings/recovery-code"],
+        "personal_apps.show": ["/settings/apps"],
         "signing_up.welcome": ["/welcome"],
         "letters.show": ["/settings/letters"],
         "deletion.show": ["/vault-deletion"],

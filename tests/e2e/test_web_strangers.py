@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pds.ids import random_uuid
+from pds.personal_apps import Wish
 from tests.support.auditing import integrate
 from tests.support.life import live
 from tests.support.web_browser import WebBrowser
@@ -45,7 +46,16 @@ def ids_of(life, browser):
         "event_id": event[1],
         "session": session[1],
         "unmasking": life.unmasking,
+        "app": app_of(life),
     }
+
+
+def app_of(life):
+    """Let a program in, and return its id."""
+    visitor = life.aysel.visitor
+    wish = Wish("Calendar", "x" * 43, ("contact",), 30)
+    apps = life.world.services.personal_apps
+    return apps.add(visitor.vault, visitor.open_vault, wish).selector
 
 
 def addresses(world, method, ids):
@@ -84,7 +94,11 @@ def test_a_stranger_gets_what_an_unknown_id_gets(scene):
 
 def test_a_strangers_form_changes_nothing_and_gets_what_an_unknown_id_gets(scene):
     aysel, mallory, ids = scene
-    kept = [f"/connections/{ids['agreement_id']}", f"/vault/contact/{ids['record_id']}"]
+    kept = [
+        f"/connections/{ids['agreement_id']}",
+        f"/vault/contact/{ids['record_id']}",
+        "/settings/apps",
+    ]
     before = [told(aysel.get(path)) for path in kept]
     form = {"csrf": mallory.token(), "passphrase": "x", "version": "1"}
     foreign = addresses(mallory.world, "POST", ids.__getitem__)

@@ -277,3 +277,35 @@ def test_records_stay_with_and_without_the_parts_of_their_lists(engine):
     with engine.connect() as connection:
         assert len(connection.execute(text("SELECT id FROM records")).all()) == 1
         assert "list_parts" not in inspect(connection).get_table_names()
+
+
+def test_a_step_back_leaves_no_key_with_a_personal_app(engine):
+    """TAK-41: what nobody could end any more may not hold a key."""
+    schema.upgrade(engine, "0033")
+    wrap = text(
+        "INSERT INTO key_wraps (bucket, by_kind, by_id, wrapped_kind, wrapped_id, wrapped_version,"
+        " vault_id, blob, created_at)"
+        " VALUES (1, :by, :it, :what, :name, 1, :it, :blob, '2026-01-01')"
+    )
+    app = text(
+        "INSERT INTO personal_apps (bucket, id, vault_id, label_box, jkt, collections, verifier,"
+        " created_at, expires_at, reads) VALUES (1, :it, :it, :blob, 'x', '[]', :blob,"
+        " '2026-01-01', '2026-02-01', 0)"
+    )
+    it = random_uuid().hex
+    with engine.begin() as connection:
+        connection.execute(app, {"it": it, "blob": b"sealed"})
+        for by, what in (
+            ("app-token", "app"),
+            ("vrk", "app"),
+            ("app", "collection"),
+            ("vrk", "collection"),
+        ):
+            values = {"by": by, "what": what, "it": it, "name": it, "blob": b"sealed"}
+            connection.execute(wrap, values)
+    schema.downgrade(engine, "0032")
+
+    with engine.connect() as connection:
+        left = connection.execute(text("SELECT by_kind, wrapped_kind FROM key_wraps")).all()
+        assert [tuple(each) for each in left] == [("vrk", "collection")]
+        assert "personal_apps" not in inspect(connection).get_table_names()
