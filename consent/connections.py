@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from consent import notices, obligations, organisations, templates
@@ -22,6 +22,7 @@ from consent.models import (
     Agreement,
     AgreementVersion,
     ConsentEvent,
+    Event,
     Grant,
     Obligation,
     Organisation,
@@ -29,7 +30,7 @@ from consent.models import (
 )
 from consent.models import Request as RequestRow
 from consent.templates import Template
-from consent.vocabulary import AgreementState, ObligationKind, RequestState
+from consent.vocabulary import AgreementState, EventName, ObligationKind, RequestState
 from pds.catalogue import Wording
 from pds.errors import NotFoundError
 
@@ -251,6 +252,32 @@ def closed(session: Session, bucket: int, vault_id: UUID) -> list[ClosedView]:
     )
     given = {each.request_id: each.id for each in receipts}
     return [_closed(session, row, given.get(row.id)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Deposits:
+    """How many documents an organisation left by one grant, and when the latest."""
+
+    number: int
+    last_at: datetime
+
+
+def deposits(session: Session, bucket: int, vault_id: UUID) -> dict[UUID, Deposits]:
+    """Return what was left in a vault, by grant."""
+    query = (
+        select(Event.grant_id, func.count(), func.max(Event.at))
+        .where(
+            Event.bucket == bucket,
+            Event.vault_id == vault_id,
+            Event.name == EventName.DATA_DEPOSITED.value,
+        )
+        .group_by(Event.grant_id)
+    )
+    return {
+        grant_id: Deposits(number, last_at)
+        for grant_id, number, last_at in session.execute(query)
+        if grant_id is not None
+    }
 
 
 def organisation(session: Session, organisation_id: UUID) -> OrganisationView:

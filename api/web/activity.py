@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from api import evidence
-from api.web import guards, pages
+from api.web import guards, languages, pages, words
 from api.wiring import wiring
 from consent import connections
 from consent.auditing.unmasking import Asked
@@ -20,15 +20,17 @@ from consent.connections import ConnectionView, GrantView
 from consent.log import reader
 from consent.log.entries import grant_stream
 from consent.log.opening import Opener
-from consent.log.reader import LoggedEvent
+from consent.log.reader import LoggedEvent, Wanted
+from consent.versions import Version
 from consent.vocabulary import EventName
-from pds.catalogue import CATALOGUE, Collection
+from pds.catalogue import CATALOGUE, Attribute, Collection
 from pds.errors import NotFoundError
 from pds.sessions import Visitor
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
 
 _PAGE_EVENTS = 30
+_FILTERS = ("organisation", "kind", "since", "until")
 _UNMASKINGS = (
     EventName.UNMASKING_ASKED,
     EventName.UNMASKING_REFUSED,
@@ -61,6 +63,7 @@ class Entry:
     details: Mapping[str, object] | None
     has_details: bool
     unmasking: Asked | None = None
+    items: tuple[Attribute, ...] = ()  # that went out, where the version is at hand
 
     @property
     def is_read(self) -> bool:
@@ -82,10 +85,15 @@ def show(visitor: Visitor) -> ResponseReturnValue:
     bucket, vault_id = visitor.vault.bucket, visitor.vault.id
     with services.uow.read() as session:
         size = _signed_size(session)
-        events = reader.vault_events(
-            session, bucket, vault_id, before=_before(), limit=_PAGE_EVENTS + 1
-        )
         views = connections.of_vault(session, bucket, vault_id, now=services.clock.now())
+        events = reader.vault_events(
+            session,
+            bucket,
+            vault_id,
+            wanted=_wanted(views),
+            before=_before(),
+            limit=_PAGE_EVENTS + 1,
+        )
     by_grant = {grant.id: view for view in views for grant in view.grants}
     shown = events[:_PAGE_EVENTS]
     unmaskings = _unmaskings(visitor, shown)
@@ -96,6 +104,9 @@ def show(visitor: Visitor) -> ResponseReturnValue:
     return pages.page(
         "activity.html",
         entries=entries,
+        kinds=words.EVENT_KINDS,
+        organisations={view.organisation.id: view.organisation for view in views}.values(),
+        query={name: request.args[name] for name in _FILTERS if request.args.get(name)},
         waits=services.unmasking.waits_for(visitor.vault),
         following=entries[-1].id if len(events) > _PAGE_EVENTS else None,
         first=_before() is None,
@@ -114,8 +125,14 @@ def proof(visitor: Visitor, event_id: UUID) -> ResponseReturnValue:
     return response
 
 
-def of_grants(visitor: Visitor, grants: Sequence[GrantView], *, limit: int) -> list[Entry]:
-    """Return the latest events of some grants, newest first (CUX-31)."""
+def of_grants(
+    visitor: Visitor, grants: Sequence[GrantView], texts: Sequence[Version], *, limit: int
+) -> list[Entry]:
+    """Return the latest events of an agreement's grants, newest first (CUX-31).
+
+    `texts` are the agreement's versions, which say what a read of a collection was of.
+    """
+    shared = {each.sha256: each.attributes for each in texts}
     with wiring().uow.read() as session:
         size = _signed_size(session)
         events = [
@@ -129,7 +146,40 @@ def of_grants(visitor: Visitor, grants: Sequence[GrantView], *, limit: int) -> l
             )
         ]
     events.sort(key=lambda event: event.id, reverse=True)
-    return [_entry(visitor, event, {}, size) for event in events[:limit]]
+    return [
+        replace(_entry(visitor, event, {}, size), items=tuple(_items(event, shared)))
+        for event in events[:limit]
+    ]
+
+
+def _wanted(views: Iterable[ConnectionView]) -> Wanted:
+    """Return what the page's filters mean; what cannot be read filters nothing."""
+    organisation = request.args.get("organisation", "")
+    kind = words.EVENT_KINDS.get(request.args.get("kind", ""))
+    until = languages.local_instant(request.args.get("until", ""))
+    grants = [
+        grant.id
+        for view in views
+        for grant in view.grants
+        if str(view.organisation.id) == organisation
+    ]
+    return Wanted(
+        names=[name for name in words.EVENTS if name.startswith(kind.beginnings)] if kind else (),
+        grants=grants if organisation else None,
+        since=languages.local_instant(request.args.get("since", "")),
+        until=until + timedelta(days=1) if until else None,
+    )
+
+
+def _items(event: LoggedEvent, shared: Mapping[str, Sequence[str]]) -> Iterator[Attribute]:
+    public = event.opening.pub if event.opening else None
+    if public is None or event.name != EventName.DATA_READ or not public.count:
+        return
+    for name in shared.get(public.agreement_sha256 or "", ()):
+        collection, _, field = name.partition(".")
+        known = CATALOGUE.collections.get(collection)
+        if collection in public.collections and known and field in known.attributes:
+            yield known.attributes[field]
 
 
 def _unmaskings(visitor: Visitor, events: Iterable[LoggedEvent]) -> Mapping[datetime, Asked]:

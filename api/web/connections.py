@@ -12,10 +12,10 @@ from uuid import UUID
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from api.web import activity, flashes, guards, languages, pages
+from api.web import activity, agreement_history, flashes, guards, languages, pages
 from api.wiring import wiring
-from consent import complaints, connections, grants, past, receipts
-from consent.connections import ClosedView, ConnectionView
+from consent import complaints, connections, grants, past, receipts, versions
+from consent.connections import ClosedView, ConnectionView, OrganisationView
 from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening
 from pds.errors import ConflictError, NotFoundError
 from pds.sessions import Visitor
@@ -43,6 +43,8 @@ def current(visitor: Visitor) -> ResponseReturnValue:
         "connections.html",
         tab="current",
         total=len(views),
+        organisations=_organisations(views),
+        unused=sum(view.is_unused(now) for view in views),
         now=now,
         clusters=CATALOGUE.clusters.values(),
         orders=tuple(_ORDERS),
@@ -66,6 +68,8 @@ def history(visitor: Visitor) -> ResponseReturnValue:
         "connections.html",
         tab="history",
         total=len(views) + len(closed),
+        organisations=_organisations([*views, *closed]),
+        unused=0,
         now=now,
         clusters=CATALOGUE.clusters.values(),
         orders=tuple(_ORDERS),
@@ -102,6 +106,7 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     now = services.clock.now()
     view = _view(visitor, agreement_id, now)
     with services.uow.read() as session:
+        texts = versions.of_agreement(session, visitor.vault.bucket, agreement_id)
         issued = receipts.of_agreement(session, visitor.vault.bucket, agreement_id)
         complained = complaints.of_grants(
             session, visitor.vault.bucket, visitor.vault.id, [each.id for each in view.grants]
@@ -111,6 +116,7 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
             if visitor.open_vault is not None and view.is_invited
             else None
         )
+    entries = activity.of_grants(visitor, view.grants, texts, limit=_MOST_EVENTS)
     return pages.page(
         "connection.html",
         view=view,
@@ -125,7 +131,9 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
         ],
         receipts=issued,
         complaints=complained,
-        entries=activity.of_grants(visitor, view.grants, limit=_MOST_EVENTS),
+        entries=entries,
+        changes=agreement_history.changes(texts),
+        reads=agreement_history.reads(entries),
         most_events=_MOST_EVENTS,
         ranges=[(CATALOGUE.collection(name), start) for name, start in view.data_from.items()],
     )
@@ -195,11 +203,13 @@ def resume(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
 @blueprint.get("/stop-all")
 @guards.signed_in
 def stop_all_form(visitor: Visitor) -> ResponseReturnValue:
-    """List everything that would stop, and ask once (CUX-44)."""
-    views = [view for view in _views(visitor, wiring().clock.now()) if view.is_current]
+    """List everything that would stop, and ask once (CUX-44); or what nobody uses (CUX-32)."""
+    views = _meant(visitor)
     if not views:
         return guards.see_other("/connections")
-    return pages.page("stop_all.html", views=views, clusters_of=clusters_of)
+    return pages.page(
+        "stop_all.html", views=views, clusters_of=clusters_of, only_unused="unused" in request.args
+    )
 
 
 @blueprint.post("/stop-all")
@@ -209,15 +219,27 @@ def stop_all(visitor: Visitor) -> ResponseReturnValue:
     services = wiring()
     if "confirm" not in request.form:
         return guards.see_other("/connections/stop-all")
-    for view in _views(visitor, services.clock.now()):
-        if view.is_current:
-            services.endings.withdraw(
-                visitor.vault,
-                view.agreement_id,
-                request_deletion="request_deletion" in request.form,
-            )
+    for view in _meant(visitor):
+        services.endings.withdraw(
+            visitor.vault,
+            view.agreement_id,
+            request_deletion="request_deletion" in request.form,
+        )
     flashes.put("stopped-all")
     return guards.see_other("/connections/history")
+
+
+def _meant(visitor: Visitor) -> list[ConnectionView]:
+    """Return what is to be stopped together: all that is current, or what of it is unused."""
+    now = wiring().clock.now()
+    current = [view for view in _views(visitor, now) if view.is_current]
+    if "unused" in request.values:
+        return [view for view in current if view.is_unused(now)]
+    return current
+
+
+def _organisations(views: Iterable[ConnectionView | ClosedView]) -> list[OrganisationView]:
+    return list({view.organisation.id: view.organisation for view in views}.values())
 
 
 def clusters_of(names: Iterable[str]) -> list[tuple[Cluster, list[Attribute]]]:
@@ -245,12 +267,13 @@ def _view(visitor: Visitor, agreement_id: UUID, now: datetime) -> ConnectionView
 
 def _filtered(views: Iterable[ConnectionView]) -> list[ConnectionView]:
     query, state = request.args.get("q", ""), request.args.get("state", "")
-    cluster = request.args.get("cluster", "")
+    cluster, organisation = request.args.get("cluster", ""), request.args.get("organisation", "")
     found = [
         view
         for view in views
         if _speaks_of(query, view)
         and (not state or view.state == state)
+        and (not organisation or str(view.organisation.id) == organisation)
         and (not cluster or cluster in {each.name for each, _ in clusters_of(view.attributes)})
     ]
     order = _ORDERS.get(request.args.get("order", ""), _ORDERS["newest"])
@@ -259,9 +282,16 @@ def _filtered(views: Iterable[ConnectionView]) -> list[ConnectionView]:
 
 def _filtered_closed(views: Iterable[ClosedView]) -> list[ClosedView]:
     query, state = request.args.get("q", ""), request.args.get("state", "")
+    organisation = request.args.get("organisation", "")
     if request.args.get("cluster"):
         return []
-    return [view for view in views if state in ("", view.state) and _speaks_of(query, view)]
+    return [
+        view
+        for view in views
+        if state in ("", view.state)
+        and organisation in ("", str(view.organisation.id))
+        and _speaks_of(query, view)
+    ]
 
 
 def _speaks_of(query: str, view: ConnectionView | ClosedView) -> bool:
@@ -278,7 +308,7 @@ def _paged(found: list[ConnectionView]) -> dict[str, object]:
         "locale_code": languages.current(),
         "query": {
             name: request.args[name]
-            for name in ("q", "state", "cluster", "order")
+            for name in ("q", "organisation", "state", "cluster", "order")
             if request.args.get(name)
         },
     }

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from api import problems
 from api.web import (
     activity,
+    agreement_files,
     assets,
     attachments,
     auditor_agreements,
@@ -39,6 +40,7 @@ from api.web import (
     letter_settings,
     limited,
     narrowing,
+    origins,
     pages,
     passkey_entrance,
     passkeys,
@@ -85,6 +87,8 @@ _MODULES = (
     narrowing,
     seen,
     claims,
+    agreement_files,
+    origins,
     activity,
     unmaskings,
     preferences,

@@ -309,6 +309,26 @@ EVENTS: Mapping[str, LazyString] = {
     EventName.ORGANISATION_THAWED: _l("Sharing goes on, under the organisation's new keys"),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """A kind of events to filter by: its words, and how the names of its events begin."""
+
+    label: LazyString
+    beginnings: tuple[str, ...]
+
+
+EVENT_KINDS: Mapping[str, EventKind] = {
+    "reading": EventKind(_l("Reading and connecting"), ("data.", "token.")),
+    "decisions": EventKind(_l("Requests and decisions"), ("consent.",)),
+    "claims": EventKind(
+        _l("Duties and reports"),
+        ("erasure.", "obligation.", "correction.", "complaint.", "organisation."),
+    ),
+    "vault": EventKind(_l("Sign-in and the vault"), ("vault.",)),
+    "records": EventKind(_l("Changes of data"), ("record.", "records.", "deposit.")),
+}
+
 # The same events as an auditor sees them: about somebody, and the operator's own.
 EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.CONSENT_SHOWN: _l("Request shown"),

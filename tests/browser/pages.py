@@ -35,7 +35,7 @@ LOCKED = {
 }
 """Pages of someone who is signed in and has locked the vault."""
 
-FILES = {"activity.proof", "attachments.download", "documents.receipt_proof"}
+FILES = {"activity.proof", "agreement_files.download", "attachments.download", "documents.receipt_proof"}
 """What is downloaded, and never shown."""
 
 ELSEWHERE = {"letters.confirm_form", "passkeys.confirm_removal"}
@@ -87,6 +87,7 @@ def own(life):
         "connections.current": ["/connections", "/connections?q=nothing-like-it"],
         "connections.history": ["/connections/history"],
         "connections.then": ["/connections/then"],
+        "origins.show": ["/connections/sources"],
         "connections.stop_all_form": ["/connections/stop-all"],
         "connections.connection": [
             f"/connections/{life.agreement}",
