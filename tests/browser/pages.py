@@ -35,7 +35,12 @@ LOCKED = {
 }
 """Pages of someone who is signed in and has locked the vault."""
 
-FILES = {"activity.proof", "agreement_files.download", "attachments.download", "documents.receipt_proof"}
+FILES = {
+    "activity.proof",
+    "agreement_files.download",
+    "attachments.download",
+    "documents.receipt_proof",
+}
 """What is downloaded, and never shown."""
 
 ELSEWHERE = {"letters.confirm_form", "passkeys.confirm_removal"}
