@@ -19,7 +19,7 @@ from api.web.provenance import Writers
 from api.web.record_forms import FORMS, grouped
 from api.wiring import wiring
 from pds.attached_files import MOST_FILES
-from pds.catalogue import CATALOGUE, Cardinality, Collection
+from pds.catalogue import CATALOGUE, Cardinality, Collection, messages
 from pds.catalogue.forms import read_form, write_form
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
 from pds.record_boxes import Data
@@ -159,6 +159,7 @@ def _form_page(
         form=FORMS.get(kind.name),
         groups=grouped(kind.name, inputs.of(kind, texts, problems, languages.current())),
         record=None,
+        requirement=messages.requirement(kind, languages.current()),
         problems=problems,
         next=forms.next_path(""),
     )

@@ -24,6 +24,17 @@ def message(collection: Collection, found: Issue, locale: str | None) -> str:
     return _sentence(collection, found.field, found.rule, locale, found.params)
 
 
+def requirement(collection: Collection, locale: str | None) -> str:
+    """Say which attributes a record needs one of, before anything is wrong; "" if none."""
+    for group, rule in (
+        (collection.exactly_one_of, "exactly_one_of"),
+        (collection.any_of, "any_of"),
+    ):
+        if group:
+            return _sentence(collection, group[0], rule, locale, {})
+    return ""
+
+
 def _sentence(
     collection: Collection,
     field: str,

@@ -415,3 +415,9 @@ def test_intentions_and_preferences_are_asked_for_in_words_of_their_own(hers):
         'type="radio" name="preferred_channel" value="email"'
         in hers.get("/vault/preferences/new").text
     )
+
+
+def test_a_form_says_what_it_needs_before_anything_is_wrong(hers):
+    """UI-19"""
+    assert "Fill in exactly one of these: E-mail, Phone." in hers.get("/vault/contact/new").text
+    assert "Fill in" not in hers.get("/vault/bookmarks/new").text
