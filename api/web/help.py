@@ -8,9 +8,13 @@ from flask.typing import ResponseReturnValue
 from api import problems
 from api.web import pages
 from api.wiring import wiring
+from consent import retention
+from pds import letters
 from pds.errors import NotFoundError
 
 blueprint = Blueprint("help", __name__)
+
+_DAYS_OF_A_YEAR = 365
 
 
 @blueprint.get("/help")
@@ -18,6 +22,18 @@ def show() -> ResponseReturnValue:
     """Answer the questions that come first."""
     vault = wiring().settings.vault
     return pages.page("help.html", idle_minutes=vault.unlock_idle_seconds // 60)
+
+
+@blueprint.get("/privacy")
+def privacy() -> ResponseReturnValue:
+    """Say what the store knows of people, who can see it, and how long it is kept."""
+    return pages.page(
+        "privacy.html",
+        consent=_years("consent.given"),
+        own=_years("vault.unlocked"),
+        letter_days=letters.KEPT_FOR.days,
+        cooling_days=wiring().settings.vault.deletion_cooling_days,
+    )
 
 
 @blueprint.get("/organisation")
@@ -41,3 +57,10 @@ def error(code: str) -> ResponseReturnValue:
     return pages.page(
         "error_code.html", code=code, http_status=status, title=title, what_to_do=what_to_do
     )
+
+
+def _years(event: str) -> dict[str, int]:
+    """Return for how many years the log keeps what an event says, by its parts."""
+    found = retention.class_of(event)
+    parts = {"private": found.private, "public": found.public}
+    return {name: kept.days // _DAYS_OF_A_YEAR for name, kept in parts.items() if kept}

@@ -10,6 +10,7 @@ from api.web.pages import Problem
 from api.wiring import wiring
 from pds import passphrases
 from pds.errors import Issue, LimitExceededError, ValidationFailedError, WrongSecretError
+from pds.sealed_files import storage_used
 from pds.sessions import Visitor
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
@@ -51,9 +52,12 @@ def change_passphrase(visitor: Visitor) -> ResponseReturnValue:
 def _settings_page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
     services = wiring()
     account = services.accounts.account(visitor.vault.id)
+    with services.uow.read() as session:
+        used = storage_used(session, visitor.vault)
     return pages.page(
         "settings.html",
         status,
+        used=used,
         login=services.accounts.login_name(account) if account else "",
         locales=languages.LOCALES,
         themes=pages.THEMES,

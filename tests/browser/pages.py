@@ -16,6 +16,7 @@ PUBLIC = {
     "deletion.show": ["/vault-deletion"],
     "deletion.done": ["/vault-deletion/done"],
     "help.show": ["/help"],
+    "help.privacy": ["/privacy"],
     "help.organisation": ["/organisation"],
     "help.errors": ["/docs/errors"],
     "help.error": ["/docs/errors/consent-withdrawn"],

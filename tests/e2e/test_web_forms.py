@@ -20,6 +20,7 @@ PUBLIC = {
     "web.deletion.done",
     "web.documents.notice",
     "web.help.show",
+    "web.help.privacy",
     "web.help.organisation",
     "web.auditor_entrance.show",
     "web.help.errors",
