@@ -16,6 +16,7 @@ from api.resources import (
     audit_alerts,
     audit_packs,
     audit_samples,
+    audit_searches,
     audit_unmaskings,
     authentication,
     documentation,
@@ -88,6 +89,7 @@ def create_app(services: Wiring) -> Flask:
         audit_samples.blueprint,
         audit_alerts.blueprint,
         audit_unmaskings.blueprint,
+        audit_searches.blueprint,
         log_pages.blueprint,
     ):
         app.register_blueprint(plain)

@@ -5,7 +5,7 @@ The same names of filters serve the API and the pages (AUD-2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,9 +13,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from api.wiring import Wiring
-from consent.auditing import search
+from consent.auditing import search, searches
 from consent.auditing.engagements import Seat
 from consent.auditing.indexing import Channel
+from consent.auditing.models import SavedSearch
 from consent.auditing.search import Page, Query
 from consent.formats.canonical import JSONValue
 from consent.vocabulary import AgreementState, EventName, Purpose
@@ -83,6 +84,34 @@ def answer(services: Wiring, seat: Seat, query: Query, *, before: int | None, li
     if before is None:
         log(services, count=count)
     return Answer(page, count, waiting)
+
+
+def keep(services: Wiring, seat: Seat, name: str, query: Query) -> UUID:
+    """Keep a query under a name; returns its id.
+
+    Raises:
+        ValidationFailedError: the name is empty or too long, the query is, or too many are kept.
+    """
+    now = services.clock.now()
+    asked = {filtered: str(value) for filtered, value in echo(query).items()}
+    return services.uow.write(
+        lambda session: searches.keep(session, seat, name, asked=asked, now=now)
+    )
+
+
+def kept(services: Wiring, seat: Seat) -> Sequence[SavedSearch]:
+    """Return the searches that an auditor keeps in the engagement, by name."""
+    with services.uow.read() as session:
+        return searches.of_seat(session, seat)
+
+
+def drop(services: Wiring, seat: Seat, search_id: UUID) -> None:
+    """Forget a search.
+
+    Raises:
+        NotFoundError: the auditor keeps none of that id here.
+    """
+    services.uow.write(lambda session: searches.drop(session, seat, search_id))
 
 
 def log(services: Wiring, *, count: int) -> None:

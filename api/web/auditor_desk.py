@@ -11,16 +11,16 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from api import evidence, searching
-from api.web import auditor_entrance, languages
+from api.web import auditor_entrance, flashes, guards, languages
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import organisations
-from consent.auditing import search
+from consent.auditing import search, searches
 from consent.auditing.engagements import Seat
 from consent.models import Organisation
 from pds.catalogue import CATALOGUE
 from pds.clock import from_rfc3339
-from pds.errors import Issue, NotFoundError
+from pds.errors import Issue, NotFoundError, ValidationFailedError
 
 blueprint = Blueprint("auditor_desk", __name__, url_prefix="/auditor/engagements/<uuid:engagement>")
 _PAGE = 50
@@ -57,6 +57,7 @@ def events(seat: Seat) -> ResponseReturnValue:
     answer = None
     if not issues:
         answer = searching.answer(wiring(), seat, query, before=before, limit=_PAGE)
+    kept = searching.kept(wiring(), seat)
     given = {name: request.args[name] for name in searching.FILTERS if request.args.get(name)}
     return auditor_entrance.desk_page(
         "desk_events.html",
@@ -64,12 +65,36 @@ def events(seat: Seat) -> ResponseReturnValue:
         422 if issues else 200,
         answer=answer,
         given=given,
+        echo=searching.echo(query),
+        kept=[(each, urlencode(each.asked)) for each in kept],
+        name_most=searches.NAME_MOST,
         following=urlencode(given | {"before": answer.page.before}) if answer else "",
         organisations=organisations_of(seat),
         catalogue=CATALOGUE,
         most=search.COUNT_MOST,
         problems=[Problem(each.field.strip("/"), malformed(each)) for each in issues],
     )
+
+
+@blueprint.post("/searches")
+@auditor_entrance.seated
+def keep_search(seat: Seat) -> ResponseReturnValue:
+    """Keep a search, or forget one (AUD-2)."""
+    services, desk = wiring(), request.path.rpartition("/")[0]
+    forgotten = request.form.get("forget", type=UUID)
+    if forgotten is not None:
+        searching.drop(services, seat, forgotten)
+        return guards.see_other(f"{desk}/events")
+    issues: list[Issue] = []
+    query = searching.read(request.form, issues)
+    # What a page of ours holds was understood before: what is not is left out.
+    try:
+        searching.keep(services, seat, request.form.get("name", "").strip(), query)
+    except ValidationFailedError:
+        flashes.put("search-not-kept")
+    else:
+        flashes.put("saved")
+    return guards.see_other(f"{desk}/events?{urlencode(searching.echo(query))}")
 
 
 def malformed(issue: Issue) -> str:

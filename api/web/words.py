@@ -142,6 +142,9 @@ NOTES: Mapping[str, Note] = {
     ),
     "unmasking-refused": Note(_l("You said no. The auditor does not learn who you are.")),
     "unmasking-closed": Note(_l("Closed. The auditor is shown your name no more.")),
+    "search-not-kept": Note(
+        _l("The search was not kept: give it a name of at most 60 characters."), "warning"
+    ),
     "cancelled": Note(_l("The import is cancelled. What was already imported stays."), "info"),
 }
 

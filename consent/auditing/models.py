@@ -116,6 +116,19 @@ class SampleItem(Base):
     marked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class SavedSearch(Base):
+    """A search that an auditor keeps in one engagement (AUD-2)."""
+
+    __tablename__ = "saved_searches"
+    __table_args__ = (Index(None, "engagement_id", "auditor_id"),)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    engagement_id: Mapped[UUID] = mapped_column(Uuid)
+    auditor_id: Mapped[UUID] = mapped_column(Uuid)
+    name: Mapped[str] = mapped_column(String(60))
+    asked: Mapped[dict[str, str]] = mapped_column(JSON)  # the query, as it was understood
+    saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class AlertReview(Base):
     """What auditors made of an alert; the alert itself is computed (AUD-14)."""
 

@@ -134,11 +134,16 @@ def desk(life, auditor):
     """Return the pages of an auditor at work in an engagement."""
     at = f"/auditor/engagements/{auditor.engagement_id}"
     asked_by(auditor, life.aysel)
+    auditor.post("searches", {"name": "Reads", "filter": {"event": "data.read"}})
     sample = auditor.post("samples", {"size": 2}).json()["id"]
     return {
         "auditor_entrance.engagements": ["/auditor/engagements"],
         "auditor_desk.show": [at],
-        "auditor_desk.events": [f"{at}/events", f"{at}/events?event=nothing.like-it"],
+        "auditor_desk.events": [
+            f"{at}/events",
+            f"{at}/events?event=data.read",
+            f"{at}/events?event=nothing.like-it",
+        ],
         "auditor_agreements.show": [f"{at}/agreements/{life.agreement}"],
         "auditor_agreements.checks": [f"{at}/checks"],
         "auditor_alerts.show": [f"{at}/alerts"],

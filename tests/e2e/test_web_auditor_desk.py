@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -103,7 +104,12 @@ def test_the_log_is_searched_on_a_page(world, aysel, shop, browser):
     found = browser.get(f"{desk}/events?event=data.read")
     nothing = browser.get(f"{desk}/events?event=consent.withdrawn")
     wrong = browser.get(f"{desk}/events?since=never")
+    kept = browser.follow(browser.submit(found, "name", name="Reads <i>"))
+    search = re.search(r'name="forget" value="([0-9a-f-]+)"', kept.text)[1]
+    forgotten = browser.follow(browser.submit(kept, "forget", forget=search))
 
+    assert "Reads &lt;i&gt;</a>" in kept.text
+    assert "Reads" not in forgotten.text
     assert ("1 event<" in found.text, "Data read" in found.text) == (True, True)
     assert "Nothing found" in nothing.text
     assert (wrong.status, "This is no day and time." in wrong.text) == (422, True)

@@ -159,3 +159,29 @@ def test_counting_stops(world, monkeypatch):
         names = Pseudonyms.of_engagement(bytes(32), random_uuid())
         scope = Scope(random_uuid(), None, now - year, now + year, now + year, names)
         assert search.count(session, scope, Query()) == 6
+
+
+def test_searches_are_kept_for_their_auditor_alone(story, world):
+    """AUD-2: the same filters, understood again at each use."""
+    mine, other = engaged(world), engaged(world)
+    wanted = {"event": "data.read", "organisation": str(story.bank.id)}
+    made = mine.post("searches", {"name": "Bank", "filter": wanted}).json()["id"]
+    mine.post("searches", {"name": "Bank", "filter": wanted | {"outcome": "ok"}})
+
+    (kept,) = mine.get("searches").json()["searches"]
+    refused = [
+        mine.post("searches", {"name": name, "filter": asked})
+        for name, asked in (("", wanted), ("x" * 61, wanted), ("a", {}), ("a", {"state": "?"}))
+    ]
+
+    assert (kept["name"], kept["filter"]) == ("Bank", wanted | {"outcome": "ok"})
+    assert kept["id"] != made
+    assert found(mine, **kept["filter"])["count"] == 1
+    assert {each.status_code for each in refused} == {422}
+    assert other.get("searches").json() == {"searches": []}
+    headers = {"Authorization": f"Bearer {other.access}"}
+    path = f"/v1/audit/searches/{kept['id']}"
+    assert world.http.delete(path, headers=headers).status_code == 404
+    headers = {"Authorization": f"Bearer {mine.access}"}
+    assert world.http.delete(path, headers=headers).status_code == 204
+    assert mine.get("searches").json() == {"searches": []}
