@@ -34,8 +34,8 @@ Bu arxivdə şəxsi məlumat arxivinizdəki hər şey var. Şifrələnməyib: on
               pds verify receipts/QƏBZ.json --receipt-key keys/receipt-keys.json
   manifest.json    hər faylın SHA-256 cəmi
 
-Başqa yerdəki arxivə qaytarmaq üçün orada «İdxal» səhifəsində bu faylı seçin. Razılıqlar köçmür:
-onlar burada, təşkilatlarla bağlanıb. Qəbzlər isə sizdə sübut kimi qalır.
+Başqa yerdəki arxivə köçürmək üçün orada «Fayldan yüklə» səhifəsində bu faylı seçin. Razılıqlar
+köçmür: onlar burada, müəssisələrə verilib. Qəbzləri isə sizdə sübut kimi qalır.
 
 EN
 This archive holds everything of your personal data store. It is not encrypted: keep it safe.

@@ -40,6 +40,8 @@ CANARIES = {
     "given_name": "Canaryname",
     "national_id": "AZE98765432",
     "topic": "canary topic",
+    "file name": "canary file.txt",
+    "file content": "canary file content",
     "superseded": "canary superseded",
     "deleted": "canary-deleted@example.com",
     "deposited": "canary-deposit@example.com",
@@ -101,6 +103,11 @@ def story(world, caplog, monkeypatch):
     aysel.records.save(Draft("interests", {"topic": CANARIES["topic"]}, topic.id, 1))
     gone = aysel.save("contact", email=CANARIES["deleted"])
     aysel.records.delete(gone.id, version=1)
+    attachments = world.services.attachments(aysel.visitor)
+    upload = attachments.files.write(most_bytes=1_000_000)
+    upload.write(CANARIES["file content"].encode() * 20_000)
+    identity = aysel.records.all(["identity"])[0]
+    attachments.add(identity, CANARIES["file name"], upload.finish())
     imports = world.services.imports(aysel.visitor)
     imports.advance(imports.stage("vcard", CARD.encode()))
     imports.stage("vcard", CARD.replace("Imported", "Staged").encode())
