@@ -301,3 +301,35 @@ def test_a_box_tells_nothing_of_the_length_of_a_short_value(world, aysel):
     aysel.save("interests", topic="abcd")
 
     assert len({len(row.box) for row in rows(world, Record)}) == 1
+
+
+def test_every_record_and_every_superseded_version_is_read_once_in_batches(aysel, monkeypatch):
+    """GDPR Art. 20: what an export reads, in memory of one batch."""
+    monkeypatch.setattr("pds.records._EACH", 2)
+    saved = [aysel.save("interests", topic=f"topic {number}") for number in range(5)]
+    for each in saved[:3]:
+        aysel.records.save(Draft("interests", {"topic": "new"}, each.id, 1))
+    aysel.records.delete(saved[4].id, version=1)
+
+    read = [each.id for each in aysel.records.each("interests")]
+    superseded = list(aysel.records.each_superseded())
+
+    assert sorted(read) == sorted(each.id for each in saved[:4])
+    assert sorted(record_id for record_id, _ in superseded) == sorted(
+        each.id for each in [*saved[:3], saved[4]]
+    )
+    assert {version.data["topic"] for _, version in superseded} == {
+        f"topic {number}" for number in (0, 1, 2, 4)
+    }
+
+
+def test_a_read_in_batches_shows_each_record_as_it_stands_by_then(aysel, monkeypatch):
+    monkeypatch.setattr("pds.records._EACH", 1)
+    first, second, third = (aysel.save("interests", topic=name) for name in "abc")
+    reading = aysel.records.each("interests")
+    assert next(reading).id == first.id
+    aysel.records.save(Draft("interests", {"topic": "changed"}, second.id, 1))
+    aysel.records.delete(third.id, version=1)
+    aysel.save("interests", topic="later")
+
+    assert [each.data["topic"] for each in reading] == ["changed"]
