@@ -16,12 +16,12 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from pds import letters, passphrases
+from pds import letters, passphrases, vaults
 from pds.attempts import Attempts
 from pds.catalogue import CATALOGUE
 from pds.clock import Clock
@@ -245,6 +245,36 @@ class AccountService:
         if issue:
             raise ValidationFailedError([issue])
         return self._replace_credentials(entrance, new_passphrase, LetterKind.CREDENTIALS)
+
+    def rename(self, entrance: Entrance, login: str) -> None:
+        """Sign in under another name from now on; the old one is free again.
+
+        Raises:
+            ValidationFailedError: the name is taken or malformed.
+        """
+        issue = _judge_login(login)
+        if issue:
+            raise ValidationFailedError([issue])
+        vault, now = entrance.keys, self.clock.now()
+        tag = login_tag(self.keys.login_tag, login)
+        box = self.keys.seal_at_rest(login.encode(), b"login", vault.vault_id)
+
+        def job(session: Session) -> None:
+            vaults.lock(session, entrance.ref)
+            old = LoginName.bucket == vault.bucket, LoginName.vault_id == vault.vault_id
+            # First, as the new name may be the old one in another spelling.
+            session.execute(delete(LoginName).where(*old))
+            if not _take_name(session, tag, vault.bucket, vault.vault_id):
+                raise ValidationFailedError([_TAKEN])
+            session.execute(
+                update(Account)
+                .where(Account.bucket == vault.bucket, Account.vault_id == vault.vault_id)
+                .values(login_box=box)
+            )
+            self.sink.append(session, entrance.ref, VaultEvent("vault.login_changed", now))
+            letters.queue(session, vault.bucket, vault.vault_id, LetterKind.LOGIN, now=now)
+
+        self.store.write(job)
 
     def replace_recovery_code(self, entrance: Entrance) -> str:
         """Make a new recovery code, shown once; the old one ends, the passphrase stays."""

@@ -48,6 +48,7 @@ class LetterKind(StrEnum):
     PASSKEY_REMOVED = "passkey-removed"
     PASSKEY_REFUSED = "passkey-refused"
     APP_ADDED = "app-added"
+    LOGIN = "login"
     ADDRESS = "address"
     CONFIRM = "confirm"
     LIMITED_LINK = "limited-link"
@@ -72,6 +73,7 @@ SECURITY = frozenset(
         LetterKind.PASSKEY_REMOVED,
         LetterKind.PASSKEY_REFUSED,
         LetterKind.APP_ADDED,
+        LetterKind.LOGIN,
         LetterKind.ADDRESS,
         LetterKind.CONFIRM,
         LetterKind.LIMITED_LINK,

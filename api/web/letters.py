@@ -127,6 +127,15 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _SETTINGS,
         "/settings",
     ),
+    LetterKind.LOGIN: _Words(
+        _l("You sign in under another name now"),
+        _l(
+            "The name that you sign in with was changed. If it was not you, change it back and"
+            " change your passphrase, too."
+        ),
+        _SETTINGS,
+        "/settings/name",
+    ),
     LetterKind.APP_ADDED: _Words(
         _l("An app of yours may read your vault"),
         _l(

@@ -80,6 +80,7 @@ NOTES: Mapping[str, Note] = {
     "nothing-restored": Note(
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),
+    "login-changed": Note(_l("From now on you sign in with your new name.")),
     "app-removed": Note(_l("Its access has ended. It can read nothing any more.")),
     "code-kept": Note(_l("The code is right. Keep it well.")),
     "file-added": Note(_l("The file was added.")),
@@ -249,6 +250,7 @@ EVENTS: Mapping[str, LazyString] = {
     "vault.unlock_failed": _l(
         "Someone tried to open the vault with a wrong passphrase, code or passkey"
     ),
+    "vault.login_changed": _l("The name for signing in was changed"),
     "vault.app_added": _l("One of your own apps was let in"),
     "vault.app_removed": _l("The access of your own app ended"),
     "vault.app_read": _l("One of your own apps read"),

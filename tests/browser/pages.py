@@ -114,6 +114,7 @@ def own(life):
         "settings.show": ["/settings"],
         "recovery_codes.show": ["/settings/recovery-code"],
         "personal_apps.show": ["/settings/apps"],
+        "login_names.show": ["/settings/name"],
         "signing_up.welcome": ["/welcome"],
         "letters.show": ["/settings/letters"],
         "deletion.show": ["/vault-deletion"],

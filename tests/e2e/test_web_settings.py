@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from api.web import help as help_pages
+from tests.support.mailbox import Mailbox, confirmed, send_letters
+from tests.support.world import PASSPHRASE
 
 
 def words(answer):
@@ -55,3 +57,39 @@ def test_the_notice_gives_the_periods_that_hold(browser, monkeypatch):
     assert "for 10 years" in words(browser.get("/privacy"))
     monkeypatch.setattr(help_pages.retention, "class_of", lambda _event: Kept())
     assert "for 13 years" in words(browser.get("/privacy"))
+
+
+def rename(browser, login, passphrase=PASSPHRASE):
+    return browser.submit(
+        browser.get("/settings/name"), "login", login=login, passphrase=passphrase
+    )
+
+
+def test_another_name_takes_the_place_of_the_old_one(world, aysel, hers, new_browser):
+    mailbox, other = confirmed(world.services, aysel, Mailbox()), new_browser()
+    other.sign_in(aysel.login)
+
+    assert rename(hers, "Aysel M").location == "/settings"
+    assert "<strong>Aysel M</strong>" in hers.get("/settings").text
+    assert other.get("/connections").location.startswith("/sign-in")
+    assert new_browser().sign_in("aysel").status == 422
+    assert new_browser().sign_in("AYSEL m").status == 303
+    assert "You sign in under another name now" in send_letters(world.services, mailbox).subjects()
+    assert world.person("aysel")  # the old name is free
+
+
+def test_a_name_is_not_changed_without_the_passphrase_nor_into_anothers(world, hers, new_browser):
+    """SEC-S05: in whatever spelling; and what is refused changes nothing."""
+    world.person("leyla")
+
+    assert rename(hers, "other", passphrase="not the passphrase of this vault").status == 422
+    for taken in ("leyla", " LEYLA", "x"):
+        answer = rename(hers, taken)
+        assert answer.status == 422
+        assert 'href="#login"' in answer.text
+    assert new_browser().sign_in("aysel").status == 303
+
+
+def test_a_name_may_be_spelled_anew(hers, new_browser):
+    assert rename(hers, "AYSEL").status == 303
+    assert new_browser().sign_in("aysel").status == 303
