@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
-from consent.auditing import access
+from consent.auditing import access, timelines
 from consent.formats import canonical
-from consent.models import AgreementVersion
+from consent.models import AgreementVersion, FeedEntry
+from consent.webhooks.deliveries import Outcome
+from consent.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from pds.clock import rfc3339
 from pds.ids import random_uuid
-from tests.support.auditing import engaged
+from tests.support.auditing import engaged, seat_of
 
 
 @pytest.fixture
@@ -132,3 +136,66 @@ def test_no_course_names_a_person(story, whole):
 
     for secret in ("aysel", "canary", str(story.stopped.person.vault_id)):
         assert secret not in text
+
+
+@pytest.mark.tampers
+def test_a_message_that_was_taken_is_in_the_course_with_how_long_that_took(story, world, whole):
+    """AUD-3, AUD-7: a try that failed is told as one, and does not count as heeded."""
+    services = world.services
+    with Session(services.uow.engine) as session:
+        bucket = services.ids.bucket_of(story.stopped.agreement_id)
+        scope = seat_of(whole).scope
+        agreement = timelines.agreement(session, scope, bucket, story.stopped.agreement_id)
+        sent, tried = agreement.ended_at, agreement.ended_at + timedelta(seconds=5)
+        number = session.scalars(
+            select(FeedEntry.number).where(
+                FeedEntry.connection_id == agreement.connection_id,
+                FeedEntry.event == "consent.withdrawn",
+            )
+        ).one()
+        endpoint = {
+            "id": random_uuid(),
+            "organisation_id": agreement.organisation_id,
+            "url": "https://shop.example/hook",
+            "events": [],
+            "state": "enabled",
+            "generation": 1,
+            "secret_box": b"",
+            "failures": 0,
+            "created_at": sent,
+        }
+        delivery = {
+            "id": random_uuid(),
+            "endpoint_id": endpoint["id"],
+            "feed_number": number,
+            "event": "consent.withdrawn",
+            "connection_id": agreement.connection_id,
+            "created_at": sent,
+            "state": "delivered",
+            "due_at": sent,
+            "tries": 2,
+            "attempts": 2,
+        }
+        session.execute(insert(WebhookEndpoint).values(**endpoint))
+        session.execute(insert(WebhookDelivery).values(**delivery))
+        for number, outcome in enumerate((Outcome.TIMEOUT, Outcome.DELIVERED), start=1):
+            session.execute(
+                insert(WebhookAttempt).values(
+                    delivery_id=delivery["id"],
+                    number=number,
+                    at=tried + timedelta(seconds=55 * (number - 1)),
+                    milliseconds=9,
+                    outcome=outcome.value,
+                )
+            )
+        found = timelines.of_agreement(session, scope, agreement)
+        (late,) = [
+            each
+            for each in timelines.withdrawn(session, scope, limit=10)
+            if each.agreement_id == agreement.id
+        ]
+        session.rollback()
+
+    told = [each.what for each in found.steps if each.detail == "consent.withdrawn"]
+    assert told == ["webhook.failed", "webhook.acknowledged"]
+    assert found.latency.acknowledged_in == late.acknowledged_in == timedelta(minutes=1)
