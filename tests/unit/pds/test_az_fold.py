@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pds.text import az_fold, az_sort_key, matches, search_keys
+from pds.text import (
+    az_collation,
+    az_fold,
+    az_sort_key,
+    az_upper,
+    first_letter,
+    matches,
+    search_keys,
+)
 
 ROOT = Path(__file__).parents[3]
 CASE_CHANGES = {"lower", "upper", "casefold"}
@@ -107,3 +115,19 @@ def test_the_watch_on_case_changes_sees_calls_and_bare_references(tmp_path, monk
     monkeypatch.setitem(_case_changes.__globals__, "ROOT", tmp_path)
 
     assert list(_case_changes(sample)) == ["sample.py:1", "sample.py:2"]
+
+
+def test_the_text_that_lists_sort_by_sorts_as_the_alphabet_does():
+    """UI-14: as `az_sort_key`, but it can be kept."""
+    words = ["Çay", "çörək", "dəftər", "Əli", "elə", "İnci", "ıspanaq", "7 gün", "Zaur", "Анна", ""]
+
+    assert sorted(words, key=az_collation) == sorted(words, key=az_sort_key)
+
+
+def test_the_letter_of_a_title_has_its_own_capital():
+    letters = [
+        first_letter(az_collation(title)) for title in ("İnci", "ıspanaq", "7 gün", "Анна", "")
+    ]
+
+    assert letters == ["i", "ı", "", "", ""]
+    assert [az_upper(letter) for letter in "iıəş"] == ["İ", "I", "Ə", "Ş"]
