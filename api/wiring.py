@@ -133,7 +133,7 @@ class Wiring:
         """
         if visitor.open_vault is None:
             raise VaultLockedError
-        return RecordService(self.uow, self.clock, self.sink, visitor.vault, visitor.open_vault)
+        return RecordService(self.uow, visitor.vault, visitor.open_vault, self.clock, self.sink)
 
     def files(self, visitor: Visitor) -> SealedFiles:
         """Return the files of an unlocked visitor.

@@ -56,7 +56,7 @@ class CustodyService:
         rotated = self._rotate(vault, open_vault)
         with self.store.read() as session:
             fresh = OpenVault.load(session, open_vault.keys, open_vault.vrk, vault.audit_public_key)
-        records = RecordService(self.store, self.clock, self.sink, vault, fresh)
+        records = RecordService(self.store, vault, fresh, self.clock, self.sink)
         deposits = DepositService(self.store, self.clock, self.sink, vault, fresh, records)
 
         def deposit_key(grant_id: UUID) -> bytes | None:
