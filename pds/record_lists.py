@@ -412,8 +412,12 @@ def _texts(kind: Collection, data: Data) -> Iterator[str]:
         attribute = kind.fields.get(name)
         if attribute is None or isinstance(value, bool):
             continue
+        if isinstance(value, Mapping):
+            # Found by either decimal sign.
+            yield f"{value['value']} {str(value['value']).replace('.', ',')} {value['currency']}"
+            continue
         yield display(attribute, value, "az")
-        if attribute.options or attribute.kind in (*_DAYS, FieldKind.MONEY):
+        if attribute.options or attribute.kind in _DAYS:
             yield display(attribute, value, "en")
 
 
