@@ -132,7 +132,7 @@ def test_every_access_stands_in_the_history_with_its_log_entry(world, hers, shar
 
 
 def test_stopping_takes_two_steps_and_works_at_once(hers, shared):
-    """CUX-35, CUX-39"""
+    """CUX-35, CUX-38, CUX-39"""
     detail = hers.get(f"/connections/{shared.agreement_id}")
     assert f'href="/connections/{shared.agreement_id}/stop"' in detail.text
     asked = hers.get(f"/connections/{shared.agreement_id}/stop")

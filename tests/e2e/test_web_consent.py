@@ -110,7 +110,7 @@ def test_both_answers_are_the_same_kind_of_button_in_one_row(hers, ask):
 
 
 def test_the_page_says_all_that_it_must(hers, ask):
-    """CUX-2, CUX-3, CUX-7, CUX-10 to CUX-14, CUX-17 to CUX-19"""
+    """CUX-2, CUX-3, CUX-7, CUX-10 to CUX-14, CUX-17, CUX-18, CUX-19"""
     page = hers.get(ask()).text
 
     for words in (
@@ -128,6 +128,15 @@ def test_the_page_says_all_that_it_must(hers, ask):
     ):
         assert words in page
     assert "aysel@poct.example" not in page.replace("a***@poct.example", "")
+
+
+def test_the_page_says_how_far_back_the_data_goes(hers, ask):
+    """CUX-13"""
+    url = ask(
+        required=["transactions.amount"], optional=(), data_from={"transactions": "2026-01-01"}
+    )
+
+    assert "since 1 January 2026" in hers.get(url).text
 
 
 def test_the_page_names_who_asks_and_everything_that_is_asked_for_fapi_a13(hers, ask):

@@ -81,6 +81,7 @@ def test_what_nobody_uses_is_stopped_together_and_the_rest_goes_on(world, hers, 
 
 
 def test_the_agreement_shows_what_each_version_changed(hers, shared):
+    """CUX-41, CUX-42: narrowed without a new request, old against new."""
     page = hers.get(f"/connections/{shared.agreement_id}/narrow")
     hers.submit(page, "agreement_sha256", attributes=[], fetches_per_day="4")
     changed = hers.get(f"/connections/{shared.agreement_id}").text
