@@ -340,7 +340,7 @@ def _postcodes(party: dict[str, Any]) -> list[str]:
 
 
 def _link_to_record(page: Page, text: str) -> str:
-    before = page.text.partition(text)[0]
+    before = page.text.rpartition(text)[0]  # the last time that a row names it, in its link
     start = before.rfind('href="/vault/contact/')
     _expect(start >= 0, f"a link to the record of {text}")
     return before[start + len('href="') :].partition('"')[0]
