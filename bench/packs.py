@@ -26,6 +26,7 @@ from consent.auditing.search import Query
 from consent.log.entries import grant_stream, seal_private
 from consent.models import AgreementVersion, Grant
 from consent.verifier import cli as verifier
+from pds.ids import random_uuid
 from tests.support.auditing import engaged
 from tests.support.stores import Stores
 from tests.support.worlds import world_on
@@ -73,7 +74,8 @@ def _write(world, consents):
     for number in range(consents):
         grant_id = services.ids.new(columns["bucket"])
         at = services.clock.now()
-        row = columns | {"id": grant_id, "seq": OF_ONE, "created_at": at}
+        # A vault for each: of one that had them all, every consent would be looked for among all.
+        row = columns | {"id": grant_id, "vault_id": random_uuid(), "seq": OF_ONE, "created_at": at}
         sealed = [seal_private({"n": seq}, grant_key=key) for seq in range(OF_ONE)]
 
         def job(session, row=row, sealed=sealed, at=at):
