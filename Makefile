@@ -24,7 +24,7 @@ CODE := pds consent api connector witness migrations tests bench tools
 # start; who is done first takes over from the other. With huge pages Argon2 costs half (glibc only).
 PYTEST := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/pytest -n 2 --dist worksteal
 # Azerbaijani words, words of a passphrase, and names of code.
-KNOWN_WORDS := bu,sizin,blok,checkin,inforce,cros,referenz
+KNOWN_WORDS := bu,foto,sizin,blok,checkin,inforce,cros,referenz
 NOT_PROSE := *.az.md,*.az.txt,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.csv,*/vendor/*,*/wordlists/*,*/fixtures/*,*/node_modules/*,*/__pycache__/*
 
 .DEFAULT_GOAL := help
