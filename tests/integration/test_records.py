@@ -305,7 +305,7 @@ def test_a_box_tells_nothing_of_the_length_of_a_short_value(world, aysel):
 
 def test_every_record_and_every_superseded_version_is_read_once_in_batches(aysel, monkeypatch):
     """GDPR Art. 20: what an export reads, in memory of one batch."""
-    monkeypatch.setattr("pds.records._EACH", 2)
+    monkeypatch.setattr("pds.record_reading._EACH", 2)
     saved = [aysel.save("interests", topic=f"topic {number}") for number in range(5)]
     for each in saved[:3]:
         aysel.records.save(Draft("interests", {"topic": "new"}, each.id, 1))
@@ -324,7 +324,7 @@ def test_every_record_and_every_superseded_version_is_read_once_in_batches(aysel
 
 
 def test_a_read_in_batches_shows_each_record_as_it_stands_by_then(aysel, monkeypatch):
-    monkeypatch.setattr("pds.records._EACH", 1)
+    monkeypatch.setattr("pds.record_reading._EACH", 1)
     first, second, third = (aysel.save("interests", topic=name) for name in "abc")
     reading = aysel.records.each("interests")
     assert next(reading).id == first.id

@@ -131,7 +131,8 @@ def test_every_entry_that_was_restored_is_proved_in_the_new_tree(begun):
         size = reader.signed_tree(session).checkpoint.size
 
     proof.verify(event.opening.entry(), log_keys=[begun.key(2)])
-    assert size == ENTRIES + 2  # with what begins the epoch, and the event that tells of it
+    # What begins the epoch, the event that tells of it, and the settings and key of its server.
+    assert size == ENTRIES + 4
     broken = {each.rule for each in violations(begun.store.uow)}
     assert not broken & {"log-size", "event-place"}
     with begun.store.uow.read() as session:
@@ -168,8 +169,13 @@ def test_the_deployments_evidence_holds_the_new_epoch(begun):
     report = verify_bundle(bundle.to_bytes(), Trust((begun.key(2),)))
 
     assert report.verdict.value == "VERIFIED"
-    assert [entry.event.pub.event for entry in bundle.entries] == ["log.epoch_begun"]
-    assert bundle.entries[0].event.pub.count == ENTRIES + 50
+    told = {entry.event.pub.event: entry.event.pub for entry in bundle.entries}
+    assert told.keys() == {
+        "deployment.settings_changed",
+        "deployment.key_changed",
+        "log.epoch_begun",
+    }
+    assert told["log.epoch_begun"].count == ENTRIES + 50
 
 
 def test_the_new_epoch_may_go_on_and_the_old_one_may_not(begun):
