@@ -11,6 +11,7 @@ WALKS ?= 2500
 MUTATIONS ?= 100000
 TAMPERINGS ?= 50000
 PEOPLE ?= 500
+EXAMPLES ?= 2000
 PICTURES ?= build/screenshots
 # Every release the project was tested with. `make setup CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= constraints.txt
@@ -29,7 +30,7 @@ NOT_PROSE := *.az.md,*.az.txt,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.c
 
 .DEFAULT_GOAL := help
 .PHONY: help setup programs crm peers fmt lint types imports licences test test-all coverage docs audit \
-	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper drill-unlinkable e2e a11y screenshots interop bench verifier clean
+	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper drill-unlinkable fuzz e2e a11y screenshots interop bench verifier clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -138,6 +139,9 @@ a11y: $(STAMP) programs ## Look at every page in both languages, widths and colo
 
 drill-unlinkable: $(STAMP) ## Pool what two organisations and an auditor received about PEOPLE people
 	PDS_PEOPLE=$(PEOPLE) $(BIN)/pytest tests/integration/test_unlinkable.py
+
+fuzz: $(STAMP) ## Try EXAMPLES examples of every property, parsers of formats and files among them
+	PDS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/property
 
 e2e: $(STAMP) programs ## Live whole stories in a browser, and look at every page in two opposite views
 	$(BIN)/pytest tests/browser

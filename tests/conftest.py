@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 
 from tests.support import needs
 from tests.support.memory import scratch
@@ -15,6 +17,10 @@ from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
 from tests.support.stores import STORES, Stores, holds_what_is_left
 from tests.support.stretching import stretch_each_passphrase_once
+
+# Fewer than Hypothesis takes by itself, since a run of all must stay short; `make fuzz` takes many.
+settings.register_profile("examples", max_examples=int(os.environ.get("PDS_EXAMPLES", "40")))
+settings.load_profile("examples")
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 

@@ -4,7 +4,7 @@ Each round starts the real server, loads it with reads, deposits and refreshes, 
 processes at a moment of chance. What was acknowledged by then is looked for in the store, and the
 log's new checkpoint must extend the one before (LOG-31, REL-R11).
 
-`PDS_DRILL_KILLS` sets the number of kills for each store; 6 if it is not set.
+`PDS_DRILL_KILLS` sets the number of kills for each store; 3 if it is not set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from consent.models import Event
 from pds.models import Deposit
 from tests.support.serving import served_world
 
-KILLS = int(os.environ.get("PDS_DRILL_KILLS", "6"))
+KILLS = int(os.environ.get("PDS_DRILL_KILLS", "3"))
 READERS, DEPOSITORS = 3, 2
 LOAD_SECONDS = (0.2, 1.5)
 EMAIL = "contact.email"
