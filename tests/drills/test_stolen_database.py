@@ -221,6 +221,10 @@ def test_no_hash_of_a_token_is_kept_anywhere(story):
                 assert spelling not in content, (name, file)
 
 
+MOST_BYTES = 4_096
+"""Of each value; the chunks of a file are longer, and one part of them is like another."""
+
+
 def stored_material(story):
     """Return everything of key length in tables, files and in the open."""
     tables = copy_tables(story.world.services.uow)
@@ -229,7 +233,8 @@ def stored_material(story):
         for row in rows:
             for value in row.values():
                 if isinstance(value, bytes):
-                    found |= {value} | {value[n : n + 32] for n in range(0, len(value), 8)}
+                    ends = range(0, min(len(value), MOST_BYTES), 8)
+                    found |= {value} | {value[n : n + 32] for n in ends}
                 elif isinstance(value, str):
                     found |= {m.encode() for m in re.findall(r"[A-Za-z0-9_-]{20,64}", value)}
     for content in everything_on_disk(story).values():
