@@ -33,7 +33,7 @@ NOT_PROSE := *.az.md,*.az.txt,*.po,*.mo,*.json,*.svg,*.png,*.ofx,*.vcf,*.sta,*.c
 	migrate serve demo check drill-kill drill-consent drill-oauth drill-tamper drill-unlinkable fuzz e2e a11y screenshots interop bench verifier clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install everything but the optional programs
 

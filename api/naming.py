@@ -13,7 +13,7 @@ from pds.errors import NotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An opened pseudonym with the name of its account, as it was given at sign-up."""
+    """An opened pseudonym with the name of its account, as its owner signs in now."""
 
     asked: Asked
     name: str = field(repr=False)

@@ -304,7 +304,7 @@ class AccountService:
         return code
 
     def login_name(self, account: Account) -> str:
-        """Return the login name as it was typed at sign-up."""
+        """Return the login name as its owner typed it last."""
         return self.keys.open_at_rest(account.login_box, b"login", account.vault_id).decode()
 
     def account(self, vault_id: UUID) -> Account | None:

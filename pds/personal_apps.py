@@ -39,7 +39,7 @@ from pds.letters import LetterKind
 from pds.models import CollectionKey, PersonalApp, Record, Vault
 from pds.record_boxes import Author, Data, RecordContext, open_record, record_key
 from pds.store import Store
-from pds.throttling import count, throttle_key
+from pds.throttling import count, require_room, throttle_key
 
 MOST = 10
 LABEL_CHARACTERS = 60
@@ -268,6 +268,7 @@ class PersonalAppService:
 
         Raises:
             NotFoundError: its keys do not open this collection.
+            LimitExceededError: it reads too often.
         """
         if collection not in app.collections:
             raise NotFoundError
@@ -283,6 +284,8 @@ class PersonalAppService:
             .limit(limit + 1)
         )
         with self.store.read() as session:
+            most, now = READS_A_QUARTER_HOUR, self.clock.now()
+            require_room(session, self._throttle(app), most=most, now=now)
             rows = session.scalars(query).all()
         found = [_opened(app, row) for row in rows[:limit] if after or not row.deleted]
         return found, rows[limit - 1].seq if len(rows) > limit else None
@@ -294,8 +297,7 @@ class PersonalAppService:
             NotFoundError: it was ended meanwhile, or its time is over.
             LimitExceededError: it reads too often.
         """
-        throttle = throttle_key(self.keys.login_tag, "personal-app", app.id.bytes)
-        count(session, throttle, most=READS_A_QUARTER_HOUR, now=now)
+        count(session, self._throttle(app), most=READS_A_QUARTER_HOUR, now=now)
         noted = session.execute(
             update(PersonalApp)
             .where(
@@ -309,6 +311,9 @@ class PersonalAppService:
         ).one_or_none()
         if noted is None:
             raise NotFoundError
+
+    def _throttle(self, app: LiveApp) -> bytes:
+        return throttle_key(self.keys.login_tag, "personal-app", app.id.bytes)
 
     def _end_expired(self, session: Session, vault: VaultRef, now: datetime) -> None:
         self._delete(session, vault, PersonalApp.expires_at <= now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -40,12 +40,23 @@ def count(session: Session, key: bytes, *, most: int, now: datetime) -> None:
     if row is None or row.expires_at <= now:
         _start(session, key, now)
         return
-    if row.attempts >= most:
-        wait = int((row.expires_at - now).total_seconds()) + 1
-        raise LimitExceededError("too many attempts", retry_after_seconds=wait)
+    _refuse_full(row, most, now)
     session.execute(
         update(Throttle).where(Throttle.key == key).values(attempts=Throttle.attempts + 1)
     )
+
+
+def require_room(session: Session, key: bytes, *, most: int, now: datetime) -> None:
+    """Refuse what `count` would refuse, before work is done that it comes after.
+
+    Raises:
+        LimitExceededError: as `count`.
+    """
+    row = session.execute(
+        select(Throttle.attempts, Throttle.expires_at).where(Throttle.key == key)
+    ).one_or_none()
+    if row is not None:
+        _refuse_full(row, most, now)
 
 
 def give_back(session: Session, key: bytes) -> None:
@@ -60,6 +71,12 @@ def give_back(session: Session, key: bytes) -> None:
 def forget(session: Session, key: bytes) -> None:
     """Start over after a success."""
     session.execute(update(Throttle).where(Throttle.key == key).values(attempts=0))
+
+
+def _refuse_full(row: Row[int, datetime], most: int, now: datetime) -> None:
+    if row.expires_at > now and row.attempts >= most:
+        wait = int((row.expires_at - now).total_seconds()) + 1
+        raise LimitExceededError("too many attempts", retry_after_seconds=wait)
 
 
 def _start(session: Session, key: bytes, now: datetime) -> None:

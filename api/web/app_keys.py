@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from pds.store import Sender
 
 MOST_CHARACTERS = 8_000
 _PEM = "-----BEGIN PUBLIC KEY-----"
+_SECRET_MEMBER = re.compile(r'"[dk]"\s*:')
 
 
 def thumbprint(sender: Sender, text: str) -> str:
@@ -38,6 +40,11 @@ def thumbprint(sender: Sender, text: str) -> str:
     if refused_keys.is_refused(sender, found):
         raise _refused("app_key_refused")
     return found
+
+
+def may_be_secret(text: str) -> bool:
+    """Tell whether a text could hold a private or a shared key, which no page may show again."""
+    return "PRIVATE KEY" in text or _SECRET_MEMBER.search(text) is not None
 
 
 def _of_json(text: str) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ blueprint = Blueprint("bulk", __name__, url_prefix="/vault/<name>/delete")
 
 _MOST_SELECTED = 100
 _MOST_SHOWN = 10
+_MOST_NUMBER = 2**62  # what a store's integers hold
 
 
 @blueprint.post("")
@@ -33,6 +34,8 @@ def ask(visitor: Visitor, name: str) -> ResponseReturnValue:
     services, locale = wiring(), languages.current()
     query = request.form.get("q", "").strip()[: vault.MOST_CHARACTERS]
     is_all = request.form.get("what") == "all"
+    # Before anything is looked at: what is written meanwhile is not shown, so it must not go.
+    through = services.records(visitor).sequence()
     if is_all:
         listing = services.lists(visitor).of(name, with_texts=bool(query))
         places = listing.found(query)
@@ -54,7 +57,7 @@ def ask(visitor: Visitor, name: str) -> ResponseReturnValue:
         is_all=is_all,
         records=[(each, kind.title(each.data, locale)) for each in records],
         total=total if is_all else len(records),
-        through=services.records(visitor).sequence(),
+        through=through,
         shared=vault.shared(visitor).get(name, []),
     )
 
@@ -87,18 +90,19 @@ def found(visitor: Visitor, name: str) -> ResponseReturnValue:
     services = wiring()
     records = services.records(visitor)
     query = request.form.get("q", "").strip()[: vault.MOST_CHARACTERS]
-    through, first = (request.form.get(each, 0, type=int) for each in ("through", "first"))
-    done = request.form.get("done", 0, type=int)
+    through, first, last, done = (
+        min(request.form.get(each, 0, type=int), _MOST_NUMBER)
+        for each in ("through", "first", "last", "done")
+    )
     listing = services.lists(visitor).of(name, with_texts=bool(query))
     places = listing.found(query)
     versions = records.versions(name, listing.at(places[:BATCH_RECORDS]), through=through)
-    last = request.form.get("last", 0, type=int)
     if versions:
         try:
             gone = records.delete_all(name, versions)
         except ConflictError:
             flashes.put("changed-meanwhile")
-            return guards.see_other(f"/vault/{name}")
+            return guards.see_other(_undoable(name, first, last))
         first, last = first or gone[0].seq, gone[-1].seq
         done += len(gone)
     left = len(places) - len(versions)
@@ -117,9 +121,14 @@ def found(visitor: Visitor, name: str) -> ResponseReturnValue:
             total=done + left,
             action=request.path,
             kept={"q": query, "through": through, "first": first, "last": last, "done": done},
-            stop=f"/vault/{name}?deleted={first}-{last}",
+            stop=_undoable(name, first, last),
         )
-    return guards.see_other(f"/vault/{name}?deleted={first}-{last}")
+    return guards.see_other(_undoable(name, first, last))
+
+
+def _undoable(name: str, first: int, last: int) -> str:
+    """Return where the list offers to undo what went, if anything did."""
+    return f"/vault/{name}?deleted={first}-{last}" if first else f"/vault/{name}"
 
 
 def _several(name: str) -> Collection:

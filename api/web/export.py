@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from api import exporting
-from api.web import guards, languages, pages, proofs, words
+from api.web import entrance, guards, languages, pages, proofs, words
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds.errors import Issue, LimitExceededError, WrongSecretError
@@ -33,10 +33,7 @@ def take(visitor: Visitor) -> ResponseReturnValue:
     except WrongSecretError:
         return _page(visitor, 422, _problem(proofs.wrong(visitor.vault.id)))
     except LimitExceededError as error:
-        seconds = error.retry_after_seconds or 60
-        response = _page(visitor, 429, Problem("passphrase", words.wait(seconds)))
-        response.headers["Retry-After"] = str(seconds)
-        return response
+        return entrance.later(_page(visitor, 429, entrance.wait(error, "passphrase")), error)
     response = Response(
         exporting.begin(services, visitor, languages.current()), mimetype=MEDIA_TYPE
     )

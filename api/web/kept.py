@@ -21,6 +21,8 @@ _SECRETS = frozenset(
         "passphrase",
         "new_passphrase",
         "code",
+        "check",
+        "key",
         "access",
         "csrf",
         "notice_sha256",
@@ -29,6 +31,7 @@ _SECRETS = frozenset(
         "prf",
     }
 )
+_PARTS_OF_THE_CODE = "group-"
 _MOST_CHARACTERS = 20_000
 
 
@@ -49,7 +52,7 @@ def _typed() -> Iterator[tuple[str, str]]:
     if request.headers.get("Origin") != wiring().settings.server.issuer:
         return
     for name, values in request.form.lists():
-        if name not in _SECRETS:
+        if name not in _SECRETS and not name.startswith(_PARTS_OF_THE_CODE):
             for value in values:
                 if value.strip():
                     yield name, value[:_MOST_CHARACTERS]

@@ -105,6 +105,7 @@ def _page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
         catalogue=CATALOGUE.collections,
         days=DAYS,
         given=request.form,
+        key="" if app_keys.may_be_secret(request.form.get("key", "")) else request.form.get("key"),
         chosen=request.form.getlist("collections"),
         proofs=proofs.kinds(visitor.vault.id),
         problems=problems,

@@ -69,7 +69,7 @@ def show(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     if grant is None or grant.opened is None:
         raise NotFoundError
     denial = policy.decide(grant.terms, grant.facts, action=Action.READ, now=now)
-    after = max(request.args.get("after", 0, type=int), 0)
+    after = min(max(request.args.get("after", 0, type=int), 0), grant.vault_seq)
     is_shown = denial is None or denial in _MAY_GO_ON
     return pages.page(
         "seen.html",

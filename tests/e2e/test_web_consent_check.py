@@ -132,7 +132,7 @@ def test_another_persons_passphrase_shares_nothing(world, hers, ask):
 
 
 def test_guesses_of_the_passphrase_are_counted(hers, ask):
-    """CUX-22, SEC-S07"""
+    """CUX-22, SEC-S10"""
     page = hers.get(ask(["health.conditions"]))
     shown = hers.submit(page, "decision", decision="check", **SENSITIVE)
     statuses = [

@@ -123,6 +123,8 @@ def test_a_stale_form_keeps_what_was_typed_but_no_secret(hers):
             "email": "typed@poct.example",
             "passphrase": PASSPHRASE,
             "access": "pds_ad.secret",
+            "group-3": "R3SZ",
+            "key": "a private one",
         },
     )
 
@@ -130,6 +132,8 @@ def test_a_stale_form_keeps_what_was_typed_but_no_secret(hers):
     assert "typed@poct.example" in answer.text
     assert PASSPHRASE not in answer.text
     assert "pds_ad.secret" not in answer.text
+    assert "R3SZ" not in answer.text
+    assert "a private one" not in answer.text
 
 
 def test_a_form_sent_after_the_vault_has_locked_itself_is_kept(hers, clock):

@@ -93,6 +93,8 @@ def test_no_other_key_is_taken(world, hers):
         assert rule in answer.text, text
         assert TOKEN.search(answer.text) is None
         assert 'href="#key"' in answer.text
+        assert key.as_dict(private=True)["d"] not in answer.text
+        assert "BEGIN PRIVATE KEY" not in answer.text
 
 
 def test_letting_in_takes_the_passphrase_and_what_it_may_read(hers):

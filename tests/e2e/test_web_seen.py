@@ -112,3 +112,7 @@ def test_many_records_come_in_pages_of_the_same_snapshot(world, hers, aysel):
     found = [*answer_on(first)["records"], *answer_on(second)["records"]]
 
     assert found == shared.get("/v1/records").json()["records"]
+
+
+def test_a_place_far_behind_the_end_is_an_empty_page(hers, shared):
+    assert hers.get(f"{path(shared)}?after={'9' * 30}").status == 200

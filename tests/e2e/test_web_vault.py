@@ -347,6 +347,13 @@ def test_all_that_is_found_is_deleted_in_slices_without_a_script(aysel, hers, mo
     assert "5 records" in hers.follow(hers.submit(done, "deleted")).text
 
 
+def test_where_nothing_went_no_undo_is_offered(aysel, hers):
+    aysel.save("interests", topic="red")
+    form = {"csrf": hers.token(), "q": "green", "through": "9" * 30, "first": "", "last": ""}
+
+    assert hers.post("/vault/interests/delete/found", form).location == "/vault/interests"
+
+
 def test_records_of_another_person_are_not_deleted_with_ones_own(world, hers, new_browser):
     """A foreign id among those selected is as one that is not there."""
     path = add(hers, email="aysel@poct.example")

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from consent.models import Event
+from pds import personal_apps
 from pds.errors import (
     ConflictError,
     LimitExceededError,
@@ -266,3 +267,16 @@ def test_there_is_an_end_to_how_many_there_are(world, aysel):
         App(world, aysel)
     with pytest.raises(LimitExceededError):
         App(world, aysel)
+
+
+def test_what_reads_too_often_waits_and_costs_no_opening_of_records(app, monkeypatch):
+    monkeypatch.setattr(personal_apps, "READS_A_QUARTER_HOUR", 1)
+    assert app.get().status_code == 200
+    opened = []
+    monkeypatch.setattr(personal_apps, "_opened", lambda *given: opened.append(given))
+
+    answer = app.get()
+
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert opened == []
