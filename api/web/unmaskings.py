@@ -60,12 +60,14 @@ def _conflict(unmasking: UUID) -> Problem:
 
 def _page(visitor: Visitor, *problems: Problem, status: int = 200) -> Response:
     services = wiring()
+    asked = services.unmasking.of_vault(visitor.vault)
+    ids = {organisation for each in asked for organisation in each.organisations or ()}
     with services.uow.read() as session:
-        named = {each.id: each for each in organisations.all_of_them(session)}
+        named = organisations.get_all(session, ids)
     return pages.page(
         "unmaskings.html",
         status,
-        unmaskings=services.unmasking.of_vault(visitor.vault),
+        unmaskings=asked,
         organisations=named,
         problems=problems,
     )

@@ -9,8 +9,9 @@
     bulk-unmasking      many pseudonyms were opened in a day
     complaint           a person reported an organisation (CUX-43)
 
-Each is computed anew at each look, so nobody can make one go away; what auditors made of it, a
-state, an owner and a note, is kept beside it under the alert's key.
+Each is computed anew at each look, so nobody can make one go away; opened pseudonyms alone are
+counted from rows of their own, which go with their vault. What auditors made of an alert, a state,
+an owner and a note, is kept beside it under the alert's key.
 """
 
 from __future__ import annotations

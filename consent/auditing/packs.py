@@ -11,7 +11,7 @@
 Beyond `BUNDLE_ENTRIES` there are several bundles, `bundles/00001.json` and on, and it is a
 pds-pack/2. The same filter on the same signed tree gives the same bytes: one order, one time for
 all, nothing compressed, since compressors differ. The signature is of the key that signs receipts,
-under a `typ` of its own. Files are written one after another; one bundle stands in memory.
+under a `typ` of its own. Files are written one after another; two bundles at most stand in memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from itertools import islice
 from typing import IO, Any
 from uuid import UUID
 
@@ -123,9 +124,10 @@ def write(
     )
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as pack:
         listed = [_put(pack, name, [words]) for name, words in _readme()]
-        first, second = next(bundles), next(bundles, None)
-        origin, checkpoint, is_of_many, entries = first.origin, first.checkpoint, bool(second), 0
-        for number, bundle in enumerate(_in_turn(first, second, bundles), start=1):
+        begun = list(islice(bundles, 2))
+        origin, checkpoint = begun[0].origin, begun[0].checkpoint
+        is_of_many, entries = len(begun) > 1, 0
+        for number, bundle in enumerate(_in_turn(begun, bundles), start=1):
             name = bundle_name(number) if is_of_many else BUNDLE
             entries += len(bundle.entries)
             listed += [_put(pack, *each) for each in _bundle_files(name, bundle)]
@@ -189,10 +191,9 @@ def _refuse_too_many(session: Session, scope: Scope, chosen: list[ColumnElement[
         raise LimitExceededError(f"more than {GRANT_ENTRIES_MOST} entries of one consent")
 
 
-def _in_turn(first: Bundle, following: Bundle | None, rest: Iterator[Bundle]) -> Iterator[Bundle]:
-    yield first
-    if following is not None:
-        yield following
+def _in_turn(begun: list[Bundle], rest: Iterator[Bundle]) -> Iterator[Bundle]:
+    while begun:  # given away, so that none is held once it is written
+        yield begun.pop(0)
     yield from rest
 
 

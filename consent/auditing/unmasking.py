@@ -358,18 +358,22 @@ class UnmaskingService:
 
 
 def opened_by_day(session: Session, scope: Scope) -> dict[str, int]:
-    """Count the pseudonyms that were opened, by day in UTC; of a whole engagement, in all of them.
+    """Count the pseudonyms that were opened, by day in UTC.
 
-    Whoever is engaged for the whole deployment also looks at what other auditors do.
+    Of the engagement itself all count, since they are opened while it is worked in, and not in the
+    period that it looks at. Whoever is engaged for the whole deployment also looks at what other
+    auditors did in that period. Those of a vault that was deleted since are gone (`forget`).
     """
-    query = select(Unmasking.decided_at).where(
+    query = select(Unmasking.decided_at, Unmasking.engagement_id).where(
         Unmasking.state.in_([State.OPEN.value, State.TAKEN_BACK.value])
     )
     if not scope.covers_everyone:
         query = query.where(Unmasking.engagement_id == scope.engagement_id)
     found: dict[str, int] = {}
-    for (at,) in session.execute(query):
-        if at is not None and scope.is_in_period(at):
+    for at, engagement_id in session.execute(query):
+        if at is None:
+            continue
+        if engagement_id == scope.engagement_id or scope.is_in_period(at):
             day = at.date().isoformat()
             found[day] = found.get(day, 0) + 1
     return found

@@ -190,8 +190,10 @@ def _runs(
     if stream.name != DEPLOYMENT_STREAM:
         yield list(_of(session, stream, size, until))
         return
-    newest = session.scalar(select(func.max(Event.seq)).where(Event.stream == stream.name)) or 0
-    for first in range(stream.first, newest + 1, most):
+    newest = select(func.max(Event.seq)).where(
+        Event.bucket == stream.bucket, Event.stream == stream.name
+    )
+    for first in range(stream.first, (session.scalar(newest) or 0) + 1, most):
         events = list(
             stream_events(session, stream.bucket, stream.name, first=first, last=first + most - 1)
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from consent.auditing.models import Unmasking
 from consent.models import Event, EventPayload
 from pds import models
 from pds.errors import NotFoundError, WrongSecretError
 from pds.sealed_files import keep
+from tests.support.auditing import asked_by, engaged
 from tests.support.mailbox import Mailbox, confirmed, send_letters
 from tests.support.world import PASSPHRASE
 
@@ -93,6 +95,21 @@ def test_whoever_signs_in_keeps_the_vault_and_a_limited_sign_in_only_what_one_as
         "vault.deletion_asked",
         "vault.deletion_cancelled",
     ] * 2
+
+
+@pytest.mark.usefixtures("shared")
+def test_what_auditors_asked_about_somebody_goes_with_the_vault(
+    world, clock, deletions, aysel, shop
+):
+    """AUD-1: a reason may name them."""
+    asked_by(engaged(world, shop), aysel)
+    vault = aysel.visitor.vault
+    assert rows(world, Unmasking, Unmasking.vault_id == vault.id) != []
+    deletions.ask(vault, is_limited=True, asks_erasure=True)
+    clock.move(days=7, seconds=1)
+    carry_out(world)
+
+    assert rows(world, Unmasking) == []
 
 
 def test_at_its_end_sharing_stops_and_every_key_and_record_is_gone(

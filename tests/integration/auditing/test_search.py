@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent.auditing import indexing, search
+from consent.auditing import indexing, search, searches
 from consent.auditing.engagements import Scope
 from consent.auditing.pseudonyms import Pseudonyms
 from consent.auditing.search import Query
@@ -159,6 +159,17 @@ def test_counting_stops(world, monkeypatch):
         names = Pseudonyms.of_engagement(bytes(32), random_uuid())
         scope = Scope(random_uuid(), None, now - year, now + year, now + year, names)
         assert search.count(session, scope, Query()) == 6
+
+
+def test_no_more_searches_are_kept_than_may(world, monkeypatch):
+    monkeypatch.setattr(searches, "KEPT_MOST", 1)
+    mine, wanted = engaged(world), {"event": "data.read"}
+    first, second = (
+        mine.post("searches", {"name": name, "filter": wanted}) for name in ("One", "Two")
+    )
+
+    assert first.status_code == 201
+    assert second.json()["errors"][0]["rule"] == "too_many"
 
 
 def test_searches_are_kept_for_their_auditor_alone(story, world):

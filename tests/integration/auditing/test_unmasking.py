@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -10,8 +11,8 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from consent.auditing import alerts
-from consent.auditing.models import Unmasking
+from consent.auditing import alerts, unmasking
+from consent.auditing.models import Engagement, Unmasking
 from consent.log import reader
 from consent.log.opening import Opener
 from pds import vaults
@@ -269,3 +270,26 @@ def test_many_opened_names_are_an_alert_that_somebody_looks_after(desk, monkeypa
     assert taken["owner"] == kept["owner"] == str(desk.second.auditor_id)
     assert (kept["state"], nobody["owner"]) == ("explained", None)
     assert stranger.json()["errors"][0]["pointer"] == "/owner"
+
+
+def test_opened_names_are_an_alert_though_the_period_that_is_looked_at_is_past(desk, monkeypatch):
+    """AUD-14: pseudonyms are opened while an engagement is worked in."""
+    monkeypatch.setattr(alerts, "UNMASKED_LEAST", 2)
+    for person in (desk.aysel, desk.leyla):
+        decide(desk.second, desk.ask(person).json()["id"])
+    earlier = desk.clock.now() - timedelta(days=1)
+    of_this = Engagement.id == desk.first.engagement_id
+    desk.world.services.uow.write(
+        lambda session: session.execute(update(Engagement).where(of_this).values(until=earlier))
+    )
+
+    found = desk.first.get("alerts").json()["alerts"]
+
+    assert [each["kind"] for each in found] == ["bulk-unmasking"]
+
+
+def test_no_more_questions_wait_than_may(desk, monkeypatch):
+    monkeypatch.setattr(unmasking, "WAITING_MOST", 1)
+    desk.ask(desk.aysel)
+
+    assert desk.ask(desk.leyla).json()["errors"][0]["rule"] == "too_many"

@@ -12,6 +12,7 @@ from pds import spreadsheets
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "|calc", "%x"])
 def test_what_a_spreadsheet_would_compute_is_marked_as_text(text):
+    """AUD-12, SEC-S51"""
     assert spreadsheets.safe(text) == f"'{text}"
 
 
