@@ -8,12 +8,12 @@ Each file is checked against the manifest as it is read; nothing is unpacked tha
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -21,13 +21,22 @@ import orjson
 from pds.catalogue import CATALOGUE
 from pds.errors import LimitExceededError, NotFoundError
 from pds.exporting import FORMAT, MANIFEST, MEDIA_TYPE
-from pds.importing.results import Findings, ImportResult, Note, Position, unusable_file
+from pds.importing.results import (
+    Candidate,
+    Findings,
+    ImportResult,
+    Note,
+    Position,
+    unusable_file,
+)
 
 MAX_MEMBERS = 100_000
+MAX_DIRECTORY_BYTES = 16_777_216
 MAX_RECORDS = 1_000_000
 MAX_LINE_BYTES = 1_048_576
 MAX_MANIFEST_BYTES = 33_554_432
 HEAD_BYTES = 200
+_MAX_INTEGER = 2**63 - 1  # JSON that is staged has room for no more
 _PART = 262_144
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, KeyError)
 # What zipfile raises for headers that contradict each other has no common class.
@@ -68,39 +77,32 @@ def read_export(data: bytes) -> ImportResult:
         LimitExceededError: it holds too much.
     """
     findings = Findings()
-    for line in ExportArchive(BytesIO(data)).lines():
+    for line in ExportArchive(io.BytesIO(data)).lines():
         findings.skipped += line.skipped
         findings.refused += line.refused
         if line.data is not None:
-            findings.offer(line.collection, line.data, Position("line", 1, line.collection))
+            findings.count_item()
+            position = Position("line", 1, line.collection)
+            findings.candidates.append(Candidate(line.collection, line.data, position))
     return findings.result()
 
 
 class ExportArchive:
     """An archive that is open for reading."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        """Read its list of files and its manifest.
+    def __init__(self, file: io.RawIOBase | io.BytesIO) -> None:
+        """Read its list of files.
 
         Raises:
             ValidationFailedError: it is no such archive.
             LimitExceededError: it holds too many files.
         """
         try:
-            self._zip = zipfile.ZipFile(file)
-            manifest = self._whole(MANIFEST, MAX_MANIFEST_BYTES)
+            self._zip = zipfile.ZipFile(_InBounds(file))
         except _BROKEN as error:
             raise unusable_file("damaged") from error
         if len(self._zip.infolist()) > MAX_MEMBERS:
             raise LimitExceededError(f"more than {MAX_MEMBERS} files in one archive")
-        try:
-            parsed: Any = orjson.loads(manifest)
-            is_known = parsed["format"] == FORMAT
-            self._hashes = {each["path"]: each["sha256"] for each in parsed["files"]}
-        except (ValueError, TypeError, KeyError) as error:
-            raise unusable_file("damaged") from error
-        if not is_known:
-            raise unusable_file("not_this_format", FORMAT)
         self._paths = {
             path.split("/")[1]: path for path in self._zip.namelist() if path.startswith("files/")
         }
@@ -109,15 +111,17 @@ class ExportArchive:
         """Yield every record, by collection.
 
         Raises:
-            ValidationFailedError: a file of records is not what the manifest says.
+            ValidationFailedError: it is no such archive, or a file of records is not what the
+                manifest says.
             LimitExceededError: there are too many.
         """
+        hashes = self._manifest()
         count = 0
         for path in self._zip.namelist():
             if not (path.startswith("records/") and path.endswith(".jsonl")):
                 continue
             collection = path.removeprefix("records/").removesuffix(".jsonl")
-            for number, line in enumerate(self._jsonl(path), start=1):
+            for number, line in enumerate(self._jsonl(path, hashes.get(path)), start=1):
                 count += 1
                 if count > MAX_RECORDS:
                     raise LimitExceededError(f"more than {MAX_RECORDS} records in one archive")
@@ -144,7 +148,18 @@ class ExportArchive:
         if left or digest.hexdigest() != named.sha256:
             raise NotFoundError
 
-    def _jsonl(self, path: str) -> Iterator[bytes]:
+    def _manifest(self) -> dict[object, object]:
+        try:
+            parsed: Any = orjson.loads(self._whole(MANIFEST, MAX_MANIFEST_BYTES))
+            is_known = parsed["format"] == FORMAT
+            hashes = {each["path"]: each["sha256"] for each in parsed["files"]}
+        except (*_BROKEN, TypeError) as error:
+            raise unusable_file("damaged") from error
+        if not is_known:
+            raise unusable_file("not_this_format", FORMAT)
+        return hashes
+
+    def _jsonl(self, path: str, sha256: object) -> Iterator[bytes]:
         digest = hashlib.sha256()
         try:
             with self._zip.open(path) as file:
@@ -155,7 +170,7 @@ class ExportArchive:
                     yield line
         except _BROKEN as error:
             raise unusable_file("damaged") from error
-        if digest.hexdigest() != self._hashes.get(path):
+        if digest.hexdigest() != sha256:
             raise unusable_file("damaged")
 
     def _whole(self, path: str, most: int) -> bytes:
@@ -166,15 +181,21 @@ class ExportArchive:
         return content
 
 
+class _InBounds(io.BufferedReader):
+    """Refuses to read much at once: `zipfile` reads a directory whole before it counts."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_DIRECTORY_BYTES:
+            raise LimitExceededError(f"a list of files of more than {MAX_DIRECTORY_BYTES} bytes")
+        return super().read(size)
+
+
 def _line(collection: str, written: bytes, position: Position) -> Line:
     findings = Findings()
     try:
         parsed: Any = orjson.loads(written)
-        record_id, given = UUID(parsed["id"]), dict(parsed["data"])
-        files = tuple(
-            Named(str(UUID(each["id"])), str(each["name"]), int(each["bytes"]), str(each["sha256"]))
-            for each in parsed.get("files", ())
-        )
+        record_id, given = UUID(parsed["id"]), dict(parsed["data"].items())
+        files = tuple(map(_named, parsed.get("files", ())))
         fields = CATALOGUE.collection(collection).fields
     except NotFoundError:
         findings.refuse(position, "entry_unreadable")
@@ -192,3 +213,10 @@ def _line(collection: str, written: bytes, position: Position) -> Line:
     data = findings.candidates[0].data if is_offered else None
     notes = tuple(findings.skipped), tuple(findings.refused)
     return Line(collection, record_id, data, files if is_offered else (), *notes)
+
+
+def _named(written: Mapping[str, Any]) -> Named:
+    size = written["bytes"]
+    if type(size) is not int or not 0 <= size <= _MAX_INTEGER:
+        raise ValueError
+    return Named(str(UUID(written["id"])), str(written["name"]), size, str(written["sha256"]))

@@ -7,7 +7,7 @@ it, each under a key of its own, when its record's turn comes.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -106,11 +106,11 @@ class Archives:
             one = None
             if archive is not None and len(there) + len(copied) < MOST_FILES:
                 one = self._copied(attachments, archive, each)
-            if one is None:
-                note = Note(Position("file", 1, each.name[:80]), "file_not_copied")
-                report["refused"].append(note_written(note))
-            else:
+            if one is not None:
                 copied.append(one)
+            else:
+                note = Note(Position("file", 1, each.name[:80]), "file_not_copied")
+                _note(report, "refused", [note])
         return tuple(copied)
 
     def _copied(
@@ -152,7 +152,7 @@ class Archives:
         sealed_files.shred(session, self.staging.vault, [file_id], now=now)
 
     def _opened(self, file_id: UUID) -> ExportArchive:
-        return ExportArchive(io.BufferedReader(_SealedReader(self.files.open(file_id))))
+        return ExportArchive(_SealedReader(self.files.open(file_id)))
 
 
 class _SealedReader(io.RawIOBase):
@@ -197,9 +197,8 @@ def _batches(lines: Iterator[Line], report: dict[str, Any]) -> Iterator[tuple[st
     """Yield lines by collection in batches; one with files alone, so that each step is short."""
     held: list[Line] = []
     for line in lines:
-        for name, noted in (("skipped", line.skipped), ("refused", line.refused)):
-            room = max(0, _MOST_NOTES - len(report[name]))
-            report[name] += [note_written(note) for note in noted[:room]]
+        _note(report, "skipped", line.skipped)
+        _note(report, "refused", line.refused)
         if line.data is None:
             continue
         is_alone = bool(line.files) and CATALOGUE.collection(line.collection).has_files
@@ -214,6 +213,11 @@ def _batches(lines: Iterator[Line], report: dict[str, Any]) -> Iterator[tuple[st
             held.append(line)
     if held:
         yield held[0].collection, held
+
+
+def _note(report: dict[str, Any], name: str, noted: Sequence[Note]) -> None:
+    room = max(0, _MOST_NOTES - len(report[name]))
+    report[name] += [note_written(note) for note in noted[:room]]
 
 
 def _written(line: Line) -> list[list[Any]]:

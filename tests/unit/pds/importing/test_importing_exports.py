@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 
 import pytest
 
 from pds.errors import LimitExceededError, NotFoundError, ValidationFailedError
-from pds.exporting import FORMAT, MEDIA_TYPE
 from pds.importing import detect, exports, parse
 from pds.importing.exports import ExportArchive, Named
+from pds.importing.results import Findings
+from tests.support.archives import ID, archive, record
 
-ID = "6f1ab2c3-0000-4000-8000-000000000001"
-
-
-def archive(members, *, fmt=FORMAT, hashes=None):
-    """Return an archive with a manifest that is true of its members, unless `hashes` says else."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-        target.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE)
-        for path, content in members.items():
-            target.writestr(path, content)
-        files = [
-            {"path": path, "sha256": (hashes or {}).get(path, hashlib.sha256(content).hexdigest())}
-            for path, content in members.items()
-        ]
-        target.writestr("manifest.json", json.dumps({"format": fmt, "files": files}))
-    return out.getvalue()
-
-
-def record(data, **more):
-    return json.dumps({"id": ID, "data": data, **more}).encode() + b"\n"
+_PAPER = {"title": "A", "kind": "other"}
 
 
 def test_it_is_known_by_its_first_bytes_whatever_it_is_called():
@@ -83,6 +64,51 @@ def test_bombs_are_refused_by_what_comes_out(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(record([[1, 2]]), id="data is a list of pairs"),
+        pytest.param(record([["email", "a@example.com"]]), id="data is an object in disguise"),
+        *(
+            pytest.param(
+                record(_PAPER, files=[{"id": ID, "name": "a", "bytes": size, "sha256": ""}]),
+                id=f"a file of {size!r} bytes",
+            )
+            for size in (1e300, 2**63, -1, 1.5, True, "7")
+        ),
+    ],
+)
+def test_a_line_of_other_types_is_refused_alone(line):
+    """What went on from here would break as it is staged, and the rest of the archive with it."""
+    good = record(_PAPER)
+    result = parse("export", archive({"records/documents.jsonl": line + good}))
+
+    assert [each.code for each in result.refused] == ["line_unreadable"]
+    assert [each.data["title"] for each in result.candidates] == ["A"]
+
+
+def test_a_record_is_validated_once(monkeypatch):
+    offered, offer = [], Findings.offer
+    monkeypatch.setattr(Findings, "offer", lambda *given: offered.append(1) or offer(*given))
+
+    result = parse("export", archive({"records/contact.jsonl": record({"email": "a@a.example"})}))
+
+    assert (len(result.candidates), len(offered)) == (1, 1)
+
+
+def test_a_directory_of_any_size_is_not_read():
+    """P-20: `zipfile` reads it whole, before anybody can count what it lists."""
+    out = io.BytesIO(archive({}))
+    with zipfile.ZipFile(out, "a") as target:
+        for number in range(300):
+            member = zipfile.ZipInfo(f"{number}")
+            member.comment = bytes(60_000)
+            target.writestr(member, b"")
+
+    with pytest.raises(LimitExceededError):
+        ExportArchive(out)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         pytest.param(b"", id="empty"),
@@ -113,3 +139,13 @@ def test_a_file_is_read_no_further_than_its_record_says():
         list(sent.file(Named(ID, "a.bin", 5_000_000, "0" * 64)))
     with pytest.raises(NotFoundError):
         list(sent.file(Named("6f1ab2c3-0000-4000-8000-000000000002", "a", 1, digest)))
+
+
+def test_a_file_is_read_without_the_manifest():
+    """It is checked against its record: a manifest would be parsed anew for each."""
+    sent = ExportArchive(io.BytesIO(archive({f"files/{ID}/a.bin": b"a"}, fmt="pds-export/2")))
+
+    digest = hashlib.sha256(b"a").hexdigest()
+    assert list(sent.file(Named(ID, "a.bin", 1, digest))) == [b"a"]
+    with pytest.raises(ValidationFailedError):
+        list(sent.lines())
