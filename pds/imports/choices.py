@@ -54,14 +54,15 @@ def compare(
     """Return what candidates come to beside what is there; `choice` is of `DUPLICATES`.
 
     With `ids` a candidate is first of all the record of its id, and takes that id where it is free;
-    two of one archive are never the same one, however alike they are.
+    two of one archive are never the same one, however alike they are, and whichever ids they claim.
     """
     sources = [merge_source(collection, data) for data in candidates]
+    is_single = CATALOGUE.collection(collection).cardinality is Cardinality.ONE
     there, free = _there(records, collection, sources, ids)
     drafts: dict[bytes | int, Draft] = {}
     outcome = Outcome(there=there)
     for position, (data, source) in enumerate(zip(candidates, sources, strict=True)):
-        key = position if ids else source or position
+        key = position if ids and not is_single else source or position
         draft, found = drafts.get(key), there.get(position)
         if draft is None and found is None:
             drafts[key] = Draft(collection, data, free.get(position) or new_record_id())
@@ -102,20 +103,28 @@ def _there(
         return alike, {}
     taken = records.taken(ids.of)
     single = CATALOGUE.collection(collection).cardinality is Cardinality.ONE
-    there = {
-        position: found
-        for position, found in alike.items()
-        if single or found.source is None or found.source.id != ids.import_id
-    }
+    there: dict[int, Opened] = {}
+    free: dict[int, RecordId] = {}
+    used: set[UUID] = set()
+
+    def is_others(found: Opened) -> bool:
+        return found.source is None or found.source.id != ids.import_id
+
     for position, record_id in enumerate(ids.of):
         found = taken.get(record_id)
-        if found is not None and found.collection == collection and not found.deleted:
+        if record_id in used:
+            continue
+        if found is None:
+            free[position] = RecordId(record_id)
+        elif found.collection == collection and not found.deleted and is_others(found):
             there[position] = found
-    free = {
-        position: RecordId(record_id)
-        for position, record_id in enumerate(ids.of)
-        if record_id not in taken
-    }
+        used.add(record_id)
+    for position, found in alike.items():
+        if single:
+            there[position] = found
+        elif position not in there and found.id not in used and is_others(found):
+            there[position] = found
+            used.add(found.id)
     return there, free
 
 

@@ -93,7 +93,10 @@ def _reversed(records: RecordService, written: Sequence[Any]) -> tuple[list[Draf
             continue
         else:
             single = CATALOGUE.collection(found.collection).cardinality is Cardinality.ONE
-            removed.append(Draft(found.collection, {}, found.id, found.version, deleted=not single))
+            draft = Draft(
+                found.collection, {}, found.id, found.version, deleted=not single, files=()
+            )
+            removed.append(draft)
     return removed, restored
 
 
