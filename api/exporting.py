@@ -18,7 +18,7 @@ from pds.exporting.contents import Contents
 from pds.exporting.zipping import Member, zipped
 from pds.sessions import Visitor
 
-_MOST_RECEIPTS = 10_000
+_RECEIPTS = 200  # that are read at once
 _README = """\
 {issuer}, {at}
 
@@ -79,16 +79,23 @@ def _members(services: Wiring, visitor: Visitor, contents: Contents, at: str) ->
     readme = _README.format(issuer=services.settings.server.issuer, at=at)
     yield Member("README.txt", [readme.encode()])
     yield from contents.members()
-    with services.uow.read() as session:
-        found = receipts.of_vault(
-            session, visitor.vault.bucket, visitor.vault.id, limit=_MOST_RECEIPTS
-        )
-    for row in found:
+    for row in _receipts(services, visitor):
         yield Member(f"receipts/{row.id}.json", [row.document])
         proof = _proof(services, visitor, row)
         if proof is not None:
             yield Member(f"receipts/{row.id}.tlog-proof", [proof.encode()])
     yield from _keys(services)
+
+
+def _receipts(services: Wiring, visitor: Visitor) -> Iterator[Receipt]:
+    vault, after = visitor.vault, None
+    while True:
+        with services.uow.read() as session:
+            found = receipts.of_vault(session, vault.bucket, vault.id, limit=_RECEIPTS, after=after)
+        yield from found
+        if len(found) < _RECEIPTS:
+            return
+        after = found[-1]
 
 
 def _proof(services: Wiring, visitor: Visitor, row: Receipt) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.orm import Session
 
 from consent.formats import canonical, receipt
@@ -191,14 +191,28 @@ def status(
     )
 
 
-def of_vault(session: Session, bucket: int, vault_id: UUID, *, limit: int = 200) -> list[Receipt]:
-    """Return a person's receipts, newest first."""
+def of_vault(
+    session: Session,
+    bucket: int,
+    vault_id: UUID,
+    *,
+    limit: int = 200,
+    after: Receipt | None = None,
+) -> list[Receipt]:
+    """Return a person's receipts, newest first; `after` is where the last page ended."""
     query = (
         select(Receipt)
         .where(Receipt.bucket == bucket, Receipt.vault_id == vault_id)
         .order_by(Receipt.created_at.desc(), Receipt.id)
         .limit(limit)
     )
+    if after is not None:
+        query = query.where(
+            or_(
+                Receipt.created_at < after.created_at,
+                and_(Receipt.created_at == after.created_at, Receipt.id > after.id),
+            )
+        )
     return list(session.scalars(query))
 
 

@@ -62,10 +62,19 @@ class AttachmentService:
             DecryptionError: it is not the file that the record names.
         """
         named = _named(record, file_id)
-        opened = self.files.open(file_id)
+        return named, self.opened(named)
+
+    def opened(self, named: AttachedFile) -> OpenFile:
+        """Open a file that a record named, for reading.
+
+        Raises:
+            NotFoundError: its rows are gone.
+            DecryptionError: it is not the file that the record names.
+        """
+        opened = self.files.open(named.id)
         if (opened.written.size_bytes, opened.written.sha256) != (named.size_bytes, named.sha256):
             raise DecryptionError
-        return named, opened
+        return opened
 
     def remove(self, record: Opened, file_id: UUID) -> Opened:
         """Take a file away for ever: its key goes in the same transaction.

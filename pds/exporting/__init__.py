@@ -13,7 +13,9 @@
     receipts/<id>.json, .tlog-proof    what `pds verify` takes, with keys/ to check by
     manifest.json                last: format, issuer, time, counts, and SHA-256 of every file
 
-Memory holds one batch of records or one chunk of a file at a time.
+Memory holds one batch of records or one chunk of a file at a time; beside it the ids of a
+collection's records, what records say of their files, and a line for each file of the archive.
+A file that is removed while the archive goes out is named by its record and is not in it.
 """
 
 FORMAT = "pds-export/1"

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from pds.attached_files import AttachedFile
 from pds.attachments import AttachmentService
 from pds.catalogue import CATALOGUE, Collection
 from pds.clock import rfc3339
+from pds.errors import NotFoundError
 from pds.exporting import writers
 from pds.exporting.writers import Row
 from pds.exporting.zipping import Member
@@ -33,23 +35,21 @@ class Contents:
         for kind in kinds:
             schema = orjson.dumps(kind.schema(), option=orjson.OPT_INDENT_2)
             yield Member(f"schemas/{kind.name}.json", [schema])
-        attached: list[Opened] = []
+        attached: list[AttachedFile] = []
         for kind in kinds:
             yield Member(f"records/{kind.name}.jsonl", self._lines(kind, attached))
         yield Member("history/versions.jsonl", self._history())
-        for record in attached:
-            yield from self._files(record)
+        yield from self._files(attached)
         for kind in kinds:
             yield Member(f"tables/{kind.name}.csv", writers.table(self._rows(kind), kind))
         for kind in kinds:
             yield from self._elsewhere(kind)
 
-    def _lines(self, kind: Collection, attached: list[Opened]) -> Iterator[bytes]:
+    def _lines(self, kind: Collection, attached: list[AttachedFile]) -> Iterator[bytes]:
         self.counts[kind.name] = 0
         for record in self.records.each(kind.name):
             self.counts[kind.name] += 1
-            if record.files:
-                attached.append(record)
+            attached += record.files
             yield orjson.dumps(_line(record)) + b"\n"
 
     def _history(self) -> Iterator[bytes]:
@@ -57,9 +57,12 @@ class Contents:
             written = {"record": str(record_id), **_version(version)}
             yield orjson.dumps(written) + b"\n"
 
-    def _files(self, record: Opened) -> Iterator[Member]:
-        for each in record.files:
-            named, opened = self.attachments.open(record, each.id)
+    def _files(self, attached: list[AttachedFile]) -> Iterator[Member]:
+        for named in attached:
+            try:
+                opened = self.attachments.opened(named)
+            except NotFoundError:
+                continue  # removed since its record's line went out, which still names it
             # Photos and most documents are packed already.
             yield Member(f"files/{named.id}/{named.name}", opened.chunks(), is_packed=False)
 

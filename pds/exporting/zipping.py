@@ -1,4 +1,7 @@
-"""A zip that is written as it is sent: nothing of it is kept but hashes for its manifest."""
+"""A zip that is written as it is sent.
+
+Of each file is kept what the zip's directory and the manifest say of it: both stand at the end.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,9 @@ def zipped(
     with zipfile.ZipFile(outgoing, "w") as archive:
         for member in members:
             digest, size = hashlib.sha256(), 0
-            with archive.open(_info(member.path, day, member.is_packed), "w") as file:
+            info = _info(member.path, day, member.is_packed)
+            # How long it becomes is not known when its header goes out.
+            with archive.open(info, "w", force_zip64=True) as file:
                 for part in member.parts:
                     digest.update(part)
                     size += len(part)

@@ -11,8 +11,10 @@ import zipfile
 import fastjsonschema
 import pytest
 
+from api import exporting
 from consent.verifier.cli import main as verify
 from pds.exporting import FORMAT, MEDIA_TYPE
+from pds.exporting.contents import Contents
 from pds.importing import parse
 from tests.support.auditing import integrate
 from tests.support.world import PASSPHRASE
@@ -116,6 +118,46 @@ def test_nothing_goes_out_without_the_passphrase_or_before_its_entry(hers):
     assert (answer.status, "The passphrase is not right" in answer.text) == (422, True)
     assert "A copy of everything" not in page
     assert opened(take(hers)).namelist()[-1] == "manifest.json"
+
+
+def test_every_receipt_is_in_the_archive_however_many(world, hers, aysel, clock, monkeypatch):
+    """CUX-24: and memory holds a few of them at a time, two of the same instant among them."""
+    shop = world.organisation()
+    template = shop.publish(required=["profile.given_name"])
+    aysel.save("profile", given_name="Aysel")
+    world.connect(aysel, shop, template)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(clock, "now", lambda: clock.instant)
+        world.connect(aysel, shop, template)
+        world.connect(aysel, shop, template)
+    monkeypatch.setattr(exporting, "_RECEIPTS", 1)
+
+    taken = [each for each in opened(take(hers)).namelist() if each.startswith("receipts/")]
+
+    assert len([each for each in taken if each.endswith(".json")]) == 3
+    assert len(taken) == len(set(taken))
+
+
+def test_a_file_that_is_removed_meanwhile_is_left_out(world, aysel):
+    """The archive goes on: its record names the file, as it stood when it was read."""
+    files = world.services.attachments(aysel.visitor)
+    record = aysel.save("documents", title="Rent", kind="contract")
+    for content in (b"one", b"two"):
+        writer = files.files.write(most_bytes=100)
+        writer.write(content)
+        record = files.add(record, f"{content.decode()}.txt", writer.finish())
+    contents = Contents(world.services.records(aysel.visitor), files, "en")
+    paths = []
+
+    for member in contents.members():
+        held = b"".join(member.parts)
+        paths.append(member.path)
+        if member.path == "records/documents.jsonl":
+            assert b"one.txt" in held
+            files.remove(record, record.files[0].id)
+
+    assert [each.split("/")[2] for each in paths if each.startswith("files/")] == ["two.txt"]
+    assert "tables/documents.csv" in paths
 
 
 def test_the_page_says_in_azerbaijani_what_one_gets(hers):
