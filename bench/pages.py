@@ -77,7 +77,7 @@ def _measured(browser, path: str, name: str, *, times: int) -> float:
         start = time.perf_counter()
         browser.get(path)
         took.append((time.perf_counter() - start) * 1000)
-    p95 = statistics.quantiles(took, n=20)[-1]
+    p95 = statistics.quantiles(took, n=20, method="inclusive")[-1]
     statements = len(found.reads) + sum(map(len, found.jobs))
     weight = len(answer.text.encode()) / 1024
     print(f"{statistics.median(took):5.1f}ms {p95:5.1f}ms {statements:10} {weight:5.1f}  {name}")

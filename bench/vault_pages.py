@@ -105,7 +105,7 @@ def _measured(browser, path: str, aim: int, *, times: int) -> None:
         browser.get(path)
         took.append((time.perf_counter() - start) * 1000)
         worked.append((time.process_time() - at_work) * 1000)
-    p95, cpu = (statistics.quantiles(each, n=20)[-1] for each in (took, worked))
+    p95, cpu = (statistics.quantiles(each, n=20, method="inclusive")[-1] for each in (took, worked))
     sent = len(found.reads) + sum(map(len, found.jobs))
     late = "  slower than aimed at" if p95 > aim else ""
     print(f"{statistics.median(took):7.0f} {p95:7.0f} {cpu:7.0f} {aim:5} {sent:10}  {path}{late}")
