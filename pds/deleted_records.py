@@ -24,6 +24,8 @@ _SINGLE = [
     kind.name for kind in CATALOGUE.collections.values() if kind.cardinality is Cardinality.ONE
 ]
 
+_MOST_DIGITS = 18  # what a store's 64 bits have room for
+
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
@@ -126,5 +128,7 @@ def named(text: str) -> tuple[int, int] | None:
     """Read `first-last`, as a page's address names what was deleted; None for anything else."""
     first, dash, last = text.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal() and text.isascii()):
+        return None
+    if max(len(first), len(last)) > _MOST_DIGITS:
         return None
     return int(first), int(last)
