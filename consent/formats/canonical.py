@@ -64,6 +64,7 @@ def parse(data: bytes, *, canonical: bool = False) -> JSONValue:
         raise
     except (ValueError, RecursionError) as exc:
         raise MalformedError("not JSON") from exc
+    # Written also where nobody asks for the form: what has none is refused.
     if canonical_bytes(value) != data and canonical:
         raise MalformedError("not the canonical form")
     return value
@@ -72,6 +73,9 @@ def parse(data: bytes, *, canonical: bool = False) -> JSONValue:
 def _ordered(value: object, depth: int) -> object:
     if depth == 0:
         raise MalformedError(f"more than {MAX_DEPTH} levels")
+    if isinstance(value, list) and depth > 1:
+        # Most items are texts: a call for each would be half the time of a long list.
+        return [item if type(item) is str else _ordered(item, depth - 1) for item in value]
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, int):

@@ -197,9 +197,18 @@ def commitment(part: object, blinding: bytes) -> bytes:
     Raises:
         MalformedError: the part is not canonical JSON, or the blinding is not 32 bytes.
     """
+    return commitment_to(canonical_bytes(part), blinding)
+
+
+def commitment_to(written: bytes, blinding: bytes) -> bytes:
+    """Return `commitment` of a part whose canonical bytes are at hand.
+
+    Raises:
+        MalformedError: the blinding is not 32 bytes.
+    """
     if len(blinding) != BLINDING_BYTES:
         raise MalformedError(f"a blinding has {BLINDING_BYTES} bytes")
-    return hmac.digest(blinding, canonical_bytes(part), "sha256")
+    return hmac.digest(blinding, written, "sha256")
 
 
 def entry_bytes(c_pub: bytes, c_priv: bytes) -> bytes:

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from consent.formats.canonical import canonical_bytes, parse
 from consent.formats.errors import MalformedError
-from consent.formats.leaf import BLINDING_BYTES, PublicPart, commitment, entry_bytes, to_minute
+from consent.formats.leaf import BLINDING_BYTES, PublicPart, commitment_to, entry_bytes, to_minute
 from consent.log.rows import insert_event
 from pds.clock import Clock
 from pds.crypto.labels import lp
@@ -108,12 +108,12 @@ def seal_private(
         MalformedError: `private` has no canonical form.
         ValueError: it is not empty and neither key is given.
     """
-    r_priv = os.urandom(BLINDING_BYTES)
-    c_priv = commitment(dict(private), r_priv)
+    r_priv, content = os.urandom(BLINDING_BYTES), canonical_bytes(dict(private))
+    c_priv = commitment_to(content, r_priv)
     if not private:
         return SealedPrivate(c_priv, None, "none")
     # Padded: the length would tell how many records were read, and which kind of address it was.
-    plaintext = pad(r_priv + canonical_bytes(dict(private)))
+    plaintext = pad(r_priv + content)
     if grant_key is not None:
         box = seal(grant_key, plaintext, kind=Kind.AUDIT, key_version=_KEY_VERSION, fields=[c_priv])
         return SealedPrivate(c_priv, box, "grant")
@@ -137,8 +137,9 @@ def open_private(sealed: SealedPrivate, key: bytes) -> tuple[dict[str, object], 
     plaintext = unpad(_open(sealed, key))
     r_priv, content = plaintext[:BLINDING_BYTES], plaintext[BLINDING_BYTES:]
     try:
+        genuine = hmac.compare_digest(commitment_to(content, r_priv), sealed.c_priv)
+        # Another spelling of the same value opens no leaf for anybody else.
         private = parse(content, canonical=True)
-        genuine = hmac.compare_digest(commitment(private, r_priv), sealed.c_priv)
     except MalformedError as exc:
         raise DecryptionError from exc
     if not genuine or not isinstance(private, dict):
@@ -227,8 +228,7 @@ class EventLog:
             count=count,
         )
         pub, r_pub = canonical_bytes(part.to_dict()), os.urandom(BLINDING_BYTES)
-        # As `leaf.commitment`, without making the canonical form a second time.
-        c_pub = hmac.digest(r_pub, pub, "sha256")
+        c_pub = commitment_to(pub, r_pub)
         leaf = entry_bytes(c_pub, private.c_priv)
         row = {
             "bucket": bucket,

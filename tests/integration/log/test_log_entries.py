@@ -150,6 +150,16 @@ def test_a_box_that_holds_something_else_than_was_committed_to_does_not_open(con
         open_private(replace(honest, box=box), bytes(32))
 
 
+def test_another_spelling_of_what_was_committed_to_does_not_open():
+    """A commitment to it opens no leaf for anybody else, who writes the canonical form."""
+    spelling, blinding = b'{"a": 1}', bytes(32)
+    c_priv = leaf.commitment_to(spelling, blinding)
+    box = seal(bytes(32), pad(blinding + spelling), kind=Kind.AUDIT, key_version=1, fields=[c_priv])
+
+    with pytest.raises(DecryptionError):
+        open_private(SealedPrivate(c_priv, box, "grant"), bytes(32))
+
+
 def test_a_private_part_is_never_left_unsealed():
     with pytest.raises(ValueError, match="key"):
         seal_private(PRIVATE)

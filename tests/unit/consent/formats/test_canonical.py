@@ -79,10 +79,11 @@ def test_depth_is_bounded_and_cycles_end():
         value = [value]
 
     assert parse(canonical_bytes(value)) == value
-    deepest.append([])
-    for refused in (cycle, value):
-        with pytest.raises(MalformedError):
-            canonical_bytes(refused)
+    for innermost in ([], "text"):
+        deepest[:] = [innermost]
+        for refused in (cycle, value):
+            with pytest.raises(MalformedError):
+                canonical_bytes(refused)
 
 
 @pytest.mark.parametrize(
