@@ -10,14 +10,17 @@ answers from a handful of tiles; they are verified with the algorithms of RFC 91
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from consent.formats.errors import MalformedError, VerificationError
 
 HASH_BYTES = 32
 MAX_SIZE = 2**63 - 1
-_sha256 = hashlib.sha256
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+# Whole logs pass through these: a copy of a begun hash costs less than a new one.
+_begun_node = hashlib.sha256(b"\x01").copy
+_pairs = struct.Struct(f"{2 * HASH_BYTES}s").iter_unpack
 
 ReadHash = Callable[[int, int], bytes]
 """`read(level, index)`: the root of the complete subtree D[index * 2^level : (index+1) * 2^level].
@@ -41,26 +44,31 @@ def leaves_reader(leaf_hashes: Sequence[bytes]) -> ReadHash:
 
     The reader raises MalformedError for a subtree that is not complete in them.
     """
-    rows = rows_of(leaf_hashes)
+    rows = rows_of(b"".join(leaf_hashes))
 
     def read(level: int, index: int) -> bytes:
-        if level >= len(rows) or not 0 <= index < len(rows[level]):
+        if level >= len(rows) or not 0 <= index < len(rows[level]) // HASH_BYTES:
             raise MalformedError("no such hash in a tree of this size")
-        return rows[level][index]
+        return rows[level][index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
     return read
 
 
-def rows_of(hashes: Sequence[bytes]) -> list[list[bytes]]:
+def rows_of(hashes: bytes) -> list[bytes]:
     """Return neighbouring hashes of one level and, above them, the roots of 2, of 4, of 8 … .
 
-    A row holds the roots of complete subtrees only: a last one without a neighbour has none.
+    A row is its hashes one after the other, and holds the roots of complete subtrees only: a last
+    one without a neighbour has none.
     """
-    rows = [list(hashes)]
-    while len(below := rows[-1]) > 1:
-        # As `node_hash`, without a call for each: whole logs pass through here.
-        pairs = zip(below[::2], below[1::2], strict=False)
-        rows.append([_sha256(b"\x01" + left + right).digest() for left, right in pairs])
+    rows = [hashes]
+    while len(below := rows[-1]) > HASH_BYTES:
+        row = []
+        # As `node_hash`, without a call for each.
+        for (pair,) in _pairs(below[: len(below) & -2 * HASH_BYTES]):
+            node = _begun_node()
+            node.update(pair)
+            row.append(node.digest())
+        rows.append(b"".join(row))
     return rows
 
 
@@ -88,17 +96,14 @@ def inclusion_proof(read: ReadHash, index: int, size: int) -> list[bytes]:
     _check_size(size)
     if not 0 <= index < size:
         raise MalformedError(f"no leaf {index} in a tree of {size}")
-    path = []
-    start, end = 0, size
-    while end - start > 1:
-        middle = start + _split(end - start)
-        if index < middle:
-            path.append(_range_root(read, middle, end))
-            end = middle
-        else:
-            path.append(_range_root(read, start, middle))
-            start = middle
-    return path[::-1]
+    # Up to where the ways from this leaf and from the last one meet, every neighbour is complete;
+    # there it is all that lies to the right; above, only what lies to the left is asked for.
+    meets = (index ^ (size - 1)).bit_length()
+    path = [read(level, index >> level ^ 1) for level in range(meets - 1)]
+    if meets:
+        path.append(_range_root(read, (index >> meets - 1 ^ 1) << meets - 1, size))
+    above = range(meets, index.bit_length())
+    return path + [read(level, (index >> level) - 1) for level in above if index >> level & 1]
 
 
 def consistency_proof(read: ReadHash, old_size: int, new_size: int) -> list[bytes]:
@@ -143,19 +148,22 @@ def verify_inclusion(
     _check_hashes(leaf, root, *proof)
     if not 0 <= index < size:
         raise VerificationError(f"no leaf {index} in a tree of {size}")
-    node, last, result = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise VerificationError("the inclusion proof is too long")
-        if node & 1 or node == last:
-            result = node_hash(sibling, result)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            result = node_hash(result, sibling)
-        node, last = node >> 1, last >> 1
-    if last != 0:
-        raise VerificationError("the inclusion proof is too short")
+    # The algorithm's two loops apart, since its tests for the right edge cost as much as a hash:
+    # below where the ways from this leaf and from the last one meet, and above.
+    meets = (index ^ (size - 1)).bit_length()
+    length = meets + (index >> meets).bit_count()
+    if len(proof) != length:
+        fault = "short" if len(proof) < length else "long"
+        raise VerificationError(f"the inclusion proof is too {fault}")
+    result = leaf
+    for sibling in proof[:meets]:
+        node = _begun_node()
+        node.update(sibling + result if index & 1 else result + sibling)
+        result, index = node.digest(), index >> 1
+    for sibling in proof[meets:]:
+        node = _begun_node()
+        node.update(sibling + result)
+        result = node.digest()
     if result != root:
         raise VerificationError("the inclusion proof does not lead to the root")
 
@@ -236,5 +244,5 @@ def _check_size(size: int) -> None:
 
 
 def _check_hashes(*hashes: bytes) -> None:
-    if any(len(value) != HASH_BYTES for value in hashes):
+    if {*map(len, hashes)} != {HASH_BYTES}:
         raise MalformedError(f"a hash has {HASH_BYTES} bytes")

@@ -148,16 +148,17 @@ def tile_reader(read_tile: ReadTile, size: int) -> ReadHash:
     """
 
     @lru_cache(maxsize=_CACHED_TILES)
-    def rows(level: int, index: int) -> list[list[bytes]]:
+    def rows(level: int, index: int) -> list[bytes]:
         width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
-        return rows_of(_split(_hashes(read_tile(TileId(level, index, width)), width)))
+        return rows_of(_hashes(read_tile(TileId(level, index, width)), width))
 
     def read(level: int, index: int) -> bytes:
         if index < 0 or (index + 1) << level > size:
             raise MalformedError("no such hash in a tree of this size")
         tile_level, height = divmod(level, TILE_HEIGHT)
         tile, place = divmod(index << height, TILE_WIDTH)
-        return rows(tile_level, tile)[height][place >> height]
+        start = (place >> height) * HASH_BYTES
+        return rows(tile_level, tile)[height][start : start + HASH_BYTES]
 
     return read
 
@@ -204,7 +205,7 @@ def _grow_level(
         data = hashes[start : start + TILE_WIDTH * HASH_BYTES]
         tiles[TileId(level, index, len(data) // HASH_BYTES)] = data
         if len(data) == TILE_WIDTH * HASH_BYTES:
-            completed.append(rows_of(_split(data))[TILE_HEIGHT][0])
+            completed.append(rows_of(data)[TILE_HEIGHT])
         index += 1
     return completed
 
@@ -229,10 +230,6 @@ def _hashes(data: bytes, width: int) -> bytes:
     if len(data) < width * HASH_BYTES or len(data) % HASH_BYTES:
         raise MalformedError("a tile does not fit the tree's size")
     return data[: width * HASH_BYTES]
-
-
-def _split(data: bytes) -> list[bytes]:
-    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def _length_prefixed(entry: bytes) -> bytes:
