@@ -18,7 +18,7 @@ from api.wiring import Wiring
 from consent.formats.bundle import Bundle, Hints
 from consent.formats.report import Report
 from consent.formats.trust import Trust
-from consent.formats.vault_rows import OpenedEvent, Row
+from consent.formats.vault_rows import OpenedEvent, Row, VersionRow
 from consent.formats.verify import verify_vault
 from consent.log import reader
 from consent.log.evidence import Stream, build_bundle
@@ -29,7 +29,7 @@ from pds.accounts import Entrance
 from pds.clock import rfc3339
 from pds.events import VaultEvent, VaultRef, vault_stream
 from pds.keys import OpenVault
-from pds.stored_records import count, stored_records
+from pds.stored_records import count, stored_records, stored_versions
 
 
 @click.command("verify")
@@ -69,7 +69,8 @@ def verify_rows(
 ) -> None:
     """Compare the rows of a vault with its log; the owner types the passphrase.
 
-    Names each record whose row was changed, rolled back, removed or put back, or is not in the log.
+    Names each record whose row was changed, rolled back, removed or put back, or is not in the log,
+    its superseded versions among them, and reads of what nobody had written.
     Exit status as for `pds verify`: 0 verified, 3 self-consistent only, 1 failed, 2 could not run.
     """
     try:
@@ -114,6 +115,7 @@ def check(
             data,
             trust,
             _rows(session, vault, opened),
+            _versions(session, vault, opened),
             stream=vault_stream(vault.id),
             waiting=waiting,
             now=rfc3339(now),
@@ -156,6 +158,11 @@ def _rows(session: Session, vault: VaultRef, opened: OpenVault) -> Iterator[Row]
             box_sha256=each.box_sha256,
             opens=each.opens,
         )
+
+
+def _versions(session: Session, vault: VaultRef, opened: OpenVault) -> Iterator[VersionRow]:
+    for each in stored_versions(session, vault, opened):
+        yield VersionRow(each.id, each.version, each.box_sha256, each.opens)
 
 
 def _enter(services: Wiring, login: str) -> Entrance:

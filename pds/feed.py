@@ -7,6 +7,7 @@ told as deleted; deletions and edits outside the agreement stay unseen (P-22).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,10 +88,16 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record as the grant sees it; `times_changed` counts changes of what it may see."""
+    """One record as the grant sees it; `times_changed` counts changes of what it may see.
+
+    `version` and `box_sha256`, in hex, say which row it was read from: for the owner's part of the
+    log, never for the reader (P-22).
+    """
 
     id: UUID
     collection: str
+    version: int
+    box_sha256: str
     seq: int
     deleted: bool
     times_changed: int
@@ -201,6 +208,8 @@ def _told(row: Row[*tuple[Any, ...]], author: Author, kept: Data, visible: Chang
     return Change(
         id=row.id,
         collection=row.collection,
+        version=row.version,
+        box_sha256=hashlib.sha256(row.box).hexdigest(),
         seq=row.seq,
         deleted=not kept,
         times_changed=sum(change[1] for change in visible.values()),

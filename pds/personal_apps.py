@@ -10,6 +10,7 @@ is in the vault's own stream of the log. It reads whole records, and writes noth
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -90,10 +91,14 @@ class LiveApp:
 
 @dataclass(frozen=True, slots=True)
 class OwnRecord:
-    """A record as a program of its owner gets it: the vault's own id and version."""
+    """A record as a program of its owner gets it: the vault's own id and version.
+
+    `box_sha256`, in hex, says for the log which row it was read from.
+    """
 
     id: UUID
     version: int
+    box_sha256: str
     seq: int
     changed_at: datetime
     author_kind: str
@@ -356,7 +361,10 @@ def read_event(
     app: LiveApp, collection: str, found: Sequence[OwnRecord], *, at: datetime
 ) -> VaultEvent:
     """Return what the log is told of a read; which program and which records is for the owner."""
-    private = {"app": str(app.id), "records": [str(each.id) for each in found]}
+    private = {
+        "app": str(app.id),
+        "records": [[str(each.id), each.version, each.box_sha256] for each in found],
+    }
     return VaultEvent("vault.app_read", at, (collection,), count=len(found), private=private)
 
 
@@ -406,7 +414,14 @@ def _opened(app: LiveApp, row: Record) -> OwnRecord:
     )
     data, _ = open_record(key, row.box, context)
     return OwnRecord(
-        row.id, row.version, row.seq, row.changed_at, row.author_kind, row.deleted, data
+        row.id,
+        row.version,
+        hashlib.sha256(row.box).hexdigest(),
+        row.seq,
+        row.changed_at,
+        row.author_kind,
+        row.deleted,
+        data,
     )
 
 

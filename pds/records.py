@@ -188,7 +188,7 @@ class RecordService(RecordReader):
             now,
             collections=tuple(sorted(changed)),
             count=len(drafts),
-            private=_told_to_the_log([row for row, _ in rows]),
+            private=_told_to_the_log([row for row, _ in rows], history),
         )
 
         def job(session: Session) -> None:
@@ -313,19 +313,27 @@ class RecordService(RecordReader):
         raise ConflictError("the vault is being written to from elsewhere")
 
 
-def _told_to_the_log(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _told_to_the_log(
+    rows: Sequence[Mapping[str, object]], history: Sequence[Mapping[str, object]]
+) -> dict[str, object]:
     """Return what the owner's part of the log tells of rows that were written (P-32).
 
-    By the hash of its sealed box a row that is rolled back, removed or put back later is known.
+    By the hash of its sealed box a row that is rolled back, removed or put back later is known, and
+    so is that of the version that was superseded.
     """
+    superseded = {each["record_id"]: [_digest(each)] for each in history}
     told: dict[str, object] = {
         "records": [
-            [str(row["id"]), row["version"], hashlib.sha256(cast(bytes, row["box"])).hexdigest()]
+            [str(row["id"]), row["version"], _digest(row), *superseded.get(row["id"], [])]
             for row in rows
         ]
     }
     deleted = [str(row["id"]) for row in rows if row["deleted"]]
     return told | {"deleted": deleted} if deleted else told
+
+
+def _digest(row: Mapping[str, object]) -> str:
+    return hashlib.sha256(cast(bytes, row["box"])).hexdigest()
 
 
 def _current_key_versions(session: Session, vault: VaultRef) -> Mapping[str, int]:

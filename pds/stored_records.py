@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from pds.errors import DecryptionError, KeyUnavailableError
 from pds.events import VaultRef
 from pds.keys import OpenVault
-from pds.models import Record
-from pds.record_boxes import Author, RecordContext, open_record, record_key
+from pds.models import Record, RecordVersion
+from pds.record_boxes import Author, RecordBoxes, RecordContext, open_record, record_key
 
 _CHUNK = 500  # rows that are read at once
 
@@ -30,6 +30,16 @@ class StoredRecord:
     collection: str
     version: int
     is_deleted: bool
+    box_sha256: str
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One row of a superseded version: which, SHA-256 of its box, and whether the box opens."""
+
+    id: str
+    version: int
     box_sha256: str
     opens: bool
 
@@ -59,6 +69,27 @@ def stored_records(
             box_sha256=hashlib.sha256(row.box).hexdigest(),
             opens=_opens(row, vault, open_vault),
         )
+
+
+def stored_versions(
+    session: Session, vault: VaultRef, open_vault: OpenVault
+) -> Iterator[StoredVersion]:
+    """Yield every row of a superseded version of a vault's records, by id and version."""
+    boxes = RecordBoxes(vault.id, open_vault)
+    query = (
+        select(RecordVersion)
+        .where(RecordVersion.bucket == vault.bucket, RecordVersion.vault_id == vault.id)
+        .order_by(RecordVersion.record_id, RecordVersion.version)
+        .execution_options(yield_per=_CHUNK)
+    )
+    for row in session.scalars(query):
+        try:
+            boxes.open_superseded(row.record_id, row.version, row.changed_at, row.box)
+            opens = True
+        except (DecryptionError, KeyUnavailableError):
+            opens = False
+        digest = hashlib.sha256(row.box).hexdigest()
+        yield StoredVersion(str(row.record_id), row.version, digest, opens)
 
 
 def _opens(row: Record, vault: VaultRef, open_vault: OpenVault) -> bool:

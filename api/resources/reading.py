@@ -260,11 +260,11 @@ class Reader:
         counted: bool,  # noqa: FBT001 - as above
     ) -> EntryRef:
         grant, terms = presented.grant, opened.terms
-        count = len(changes) if delivered else 0
+        told = changes if delivered else []
         private = seal_private(
             {
                 "vault": str(grant.vault_id),
-                "records": [str(change.id) for change in changes] if delivered else [],
+                "records": [[str(each.id), each.version, each.box_sha256] for each in told],
             },
             grant_key=opened.keys.audit_key,
         )
@@ -310,7 +310,7 @@ class Reader:
                 collections=sorted(view.collections),
                 purpose=terms.purpose,
                 agreement_sha256=terms.agreement_sha256,
-                count=count,
+                count=len(told),
             )
 
         try:

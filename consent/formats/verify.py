@@ -22,7 +22,7 @@ from consent.formats.note import Verifier
 from consent.formats.proof import Proof
 from consent.formats.report import Findings, Report
 from consent.formats.trust import Trust
-from consent.formats.vault_rows import OpenedEvent, Row, compare_rows
+from consent.formats.vault_rows import OpenedEvent, Row, VersionRow, compare_rows
 
 
 def verify_bundle(
@@ -71,6 +71,7 @@ def verify_vault(
     data: bytes,
     trust: Trust,
     rows: Iterable[Row],
+    versions: Iterable[VersionRow],
     *,
     stream: str,
     waiting: Iterable[OpenedEvent] | None,
@@ -84,6 +85,7 @@ def verify_vault(
         data: an evidence bundle with the private parts of the vault's own stream opened.
         trust: what the caller trusts beforehand.
         rows: every row of the vault's records, tombstones included.
+        versions: every row of a superseded version.
         stream: the name of the vault's own stream.
         waiting: the stream's events after the bundle, up to now, which no checkpoint has yet; None:
             the bundle is of an earlier day, and rows may be newer than it.
@@ -95,7 +97,9 @@ def verify_vault(
     bundle = check_bundle(data, trust, findings, now=now, progress=progress)
     if bundle is not None:
         later = list(waiting or ())
-        events = sorted(_opened(bundle, stream), key=lambda event: event.pub.seq)
+        everything = list(_opened(bundle))
+        events = [each for each in everything if each.pub.stream == stream]
+        events.sort(key=lambda event: event.pub.seq)
         last = events[-1].pub.seq if events else 0
         with findings.check("rows") as say:
             for seq, event in enumerate(later, start=last + 1):
@@ -105,7 +109,9 @@ def verify_vault(
             done = compare_rows(
                 [*events, *later],
                 rows,
+                versions,
                 findings,
+                elsewhere=[each for each in everything if each.pub.stream != stream],
                 is_newest=waiting is not None,
                 progress=row_progress or _no_row_progress,
             )
@@ -187,11 +193,10 @@ def _logged_event(proof: Proof, trust: Trust) -> tuple[str, PublicPart]:
     return checkpoint.origin, event.pub
 
 
-def _opened(bundle: Bundle, stream: str) -> Iterator[OpenedEvent]:
+def _opened(bundle: Bundle) -> Iterator[OpenedEvent]:
     for entry in bundle.entries:
-        if entry.event.pub.stream == stream:
-            private = entry.private
-            yield OpenedEvent(entry.event.pub, None if private is None else private.priv)
+        private = entry.private
+        yield OpenedEvent(entry.event.pub, None if private is None else private.priv)
 
 
 def _no_row_progress(_done: int) -> None:

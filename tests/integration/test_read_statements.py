@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import hashlib
 
+import pytest
+from sqlalchemy import select
+
+from consent.log import reader
+from consent.log.opening import Opener
+from pds.models import Record
 from tests.support.statements import recorded
 
 
@@ -25,6 +31,24 @@ def test_a_read_is_two_reads_and_one_write_job(world, connected, what):
     assert answer.status_code == 200
     assert len(found.reads) == 2
     assert [len(job) for job in found.jobs] == [5 if world.store.kind == "sqlite" else 3]
+
+
+@pytest.mark.parametrize("what", ["page", "record"])
+def test_the_owner_learns_which_version_was_read_from_which_box(world, aysel, connected, what):
+    """P-32: id, version and hash of the box of each record, in the private part alone."""
+    (first,) = connected.get("/v1/records").json()["records"]
+    connected.get("/v1/records" if what == "page" else f"/v1/records/contact/{first['id']}")
+
+    visitor = aysel.visitor
+    with world.services.uow.read() as session:
+        newest = reader.vault_events(session, visitor.vault.bucket, visitor.vault.id, limit=1)[0]
+        row = session.scalars(select(Record)).one()
+        private = Opener(visitor.open_vault)(newest)
+        box = hashlib.sha256(row.box).hexdigest()
+
+    assert newest.name == "data.read"
+    assert private.priv["records"] == [[str(row.id), 1, box]]
+    assert box not in str(newest.opening)
 
 
 def test_a_list_of_connections_is_one_statement_however_long(world, shop):

@@ -16,7 +16,7 @@ from consent.formats.checkpoint import Checkpoint, sign_checkpoint
 from consent.formats.note import Signer
 from consent.formats.receipt_facts import ReceiptKind
 from consent.formats.report import Findings, Report
-from consent.formats.vault_rows import OpenedEvent, Row, compare_rows
+from consent.formats.vault_rows import OpenedEvent, Row, VersionRow, compare_rows
 from consent.formats.verify import verify_bundle, verify_receipt
 from consent.verifier.kept import Kept
 from consent.verifier.log_tree import verify_log
@@ -31,6 +31,7 @@ LOG_SIZE, LOG_SIZE_BEFORE = 600, 300
 # What only a place can be accused of: by these rules nothing but what was changed may be named.
 OF_A_PLACE = {"inclusion", "private-opening", "agreement-hash", "receipt-signature", "tile"}
 OF_A_PLACE |= {"row-changed", "row-removed", "row-put-back", "row-rolled-back", "row-unlogged"}
+OF_A_PLACE |= {"version-changed", "version-removed", "version-unlogged", "read-unwritten"}
 
 
 @dataclass(frozen=True)
@@ -357,9 +358,9 @@ def change_sidecar(draw):
 def change_row(draw):
     """Rows of a vault: flipped, taken out, put in, rolled back, put back, another vault's."""
     log = MemoryLog()
-    boxes = [draw.randbytes(32).hex() for _ in range(8)]
+    boxes = [draw.randbytes(32).hex() for _ in range(12)]
     first = [[f"r{number}", 1, boxes[number]] for number in range(4)]
-    second = [[f"r{number}", 2, boxes[4 + number]] for number in range(4)]
+    second = [[f"r{number}", 2, boxes[4 + number], boxes[8 + number]] for number in range(4)]
     gone = f"r{draw.randrange(4)}"
     events = [
         OpenedEvent(log.add("records.imported", stream=VAULT_STREAM), {"records": first}),
@@ -368,13 +369,28 @@ def change_row(draw):
             {"records": second, "deleted": [gone]},
         ),
     ]
-    rows = {name: Row(name, "contact", version, name == gone, box) for name, version, box in second}
+    rows = {
+        name: Row(name, "contact", version, name == gone, box) for name, version, box, _ in second
+    }
+    history = {name: VersionRow(name, 1, before) for name, _, _, before in second}
     old = {
         name: Row(name, "contact", version, is_deleted=False, box_sha256=box)
         for name, version, box in first
     }
     name = draw.choice(sorted(rows))
-    match draw.choice(["flip", "delete", "insert", "roll back", "swap", "stand up"]):
+    where = f"record {name}"
+    ways = ["flip", "delete", "insert", "roll back", "swap", "stand up"]
+    match draw.choice([*ways, *(f"{each} of the history" for each in ways[:3])]):
+        case "flip of the history":
+            digest = flip_digest(draw, history[name].box_sha256)
+            history[name] = replace(history[name], box_sha256=digest)
+            where, rules = f"{where} version 1", ["version-changed"]
+        case "delete of the history":
+            del history[name]
+            where, rules = f"{where} version 1", ["version-removed"]
+        case "insert of the history":
+            history["planted"] = VersionRow(name, 2, boxes[0])
+            where, rules = f"{where} version 2", ["version-unlogged"]
         case "flip":
             rows[name] = replace(rows[name], box_sha256=flip_digest(draw, rows[name].box_sha256))
             rules = ["row-changed"]
@@ -382,7 +398,7 @@ def change_row(draw):
             del rows[name]
             rules = ["row-removed"]
         case "insert":
-            name = "planted"
+            name, where = "planted", "record planted"
             rows[name] = Row(name, "contact", 1, is_deleted=False, box_sha256=boxes[0])
             rules = ["row-unlogged"]
         case "roll back":
@@ -395,10 +411,15 @@ def change_row(draw):
             rows[name] = replace(rows[name], is_deleted=not rows[name].is_deleted)
             rules = ["row-put-back" if name == gone else "row-removed"]
     findings = Findings()
-    compare_rows(events, rows.values(), findings, is_newest=True, progress=lambda _done: None)
-    return Tampered(
-        f"row {name}", findings.report(trusted=True), named(f"record {name}", rules=rules)
+    compare_rows(
+        events,
+        rows.values(),
+        history.values(),
+        findings,
+        is_newest=True,
+        progress=lambda _done: None,
     )
+    return Tampered(f"row {name}", findings.report(trusted=True), named(where, rules=rules))
 
 
 def flip_digest(draw, text):

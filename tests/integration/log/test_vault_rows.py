@@ -145,6 +145,11 @@ def test_every_write_is_logged_by_the_hash_of_its_box_and_every_other_row_is_nam
     box[-1] ^= 1
     written.put(rolled_back, older)
     written.put(written.deleted, stands)
+    first, second = written.kept[0].id, written.blanked.id
+    written.change(
+        update(RecordVersion).where(RecordVersion.record_id == second).values(box=b"x"),
+        delete(RecordVersion).where(RecordVersion.record_id == first),
+    )
     written.put(changed, {"box": bytes(box)})
     written.change(
         delete(RecordVersion).where(RecordVersion.record_id == removed.id),
@@ -158,6 +163,8 @@ def test_every_write_is_logged_by_the_hash_of_its_box_and_every_other_row_is_nam
         named(removed, "row-removed"),
         named(changed, "row-changed"),
         named(written.edited, "row-changed"),
+        (f"record {first} version 1", "version-removed"),
+        (f"record {second} version 1", "version-changed"),
     }
 
 
