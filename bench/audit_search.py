@@ -156,7 +156,9 @@ def _measure(
     end = START + timedelta(seconds=20 * size + 60)
     whole = Scope(organisations[0], None, START, end, end, names)
     one = Scope(organisations[0], frozenset(organisations[:1]), START, end, end, names)
-    old = {"since": START, "until": START + timedelta(days=1)}
+    day = START + timedelta(days=1)
+    first = Scope(organisations[0], None, START, day, end, names)
+    old = {"since": START, "until": day}
     asked = {
         "everything": (whole, Query()),
         "one organisation's engagement": (one, Query()),
@@ -171,6 +173,7 @@ def _measure(
         "state that is not there": (whole, Query(state="expired")),
         "channel that is not there": (whole, Query(channel="clock")),
         "the first day": (whole, Query(**old)),  # type: ignore[arg-type]  # both are instants
+        "an engagement of the first day": (first, Query()),
         "person": (whole, Query(person=names.of(*grants[0][:2]))),
         "person and state": (whole, Query(person=names.of(*grants[0][:2]), state="withdrawn")),
     }

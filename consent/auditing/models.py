@@ -58,6 +58,7 @@ class SearchableEvent(Base):
         Index(None, "organisation_id", "index"),
         Index(None, "name", "index"),
         Index(None, "grant_id", "index"),
+        Index(None, "minute", "index"),
     )
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     minute: Mapped[datetime] = mapped_column(UTCDateTime)  # when it happened, cut to the minute
