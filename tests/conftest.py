@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import needs
+from tests.support.compiling import compile_each_statement_once
 from tests.support.memory import scratch
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
@@ -61,9 +62,10 @@ def _stay_on_this_machine(monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stretch_each_passphrase_once():
+def _do_what_is_dear_once():
     with pytest.MonkeyPatch.context() as monkeypatch:
         stretch_each_passphrase_once(monkeypatch)
+        compile_each_statement_once(monkeypatch)
         yield
 
 
