@@ -6,7 +6,7 @@
     refuse    likewise, with `error=access_denied`
     defer     put aside: not spent, and open to be shown again
 
-The pages are `api.web.authorize`'s.
+The pages are `api.web.sharing.authorize`'s.
 """
 
 from __future__ import annotations

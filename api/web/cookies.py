@@ -5,7 +5,7 @@
     d   whose vaults were opened in this browser before: marks that open nothing
     r   signed in with limits: no page for `s` looks at it
     a   signed in as an auditor
-    c   what was chosen on a consent page that is still open (`api.web.kept_choices`)
+    c   what was chosen on a consent page that is still open (`api.web.sharing.kept_choices`)
 
 All are `__Host-`, Secure, HttpOnly and SameSite=Lax: no other site and no sister domain can set or
 read them. On an insecure loopback, browsers take neither, so there the names are plain.

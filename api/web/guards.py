@@ -16,7 +16,12 @@ from flask import Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from api import security
-from api.web import forms, kept, uploads, visitors
+from api.web import (
+    forms,
+    kept,
+    uploads,
+    visitors,
+)
 from pds.sessions import Visitor
 
 P = ParamSpec("P")

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from api.letters import transports
 from api.oauth import stores
 from api.web import languages, pages, visitors
-from api.web.connections import clusters_of
+from api.web.clusters import clusters_of
 from api.wiring import wiring
 from consent import connections, requests
 from consent.connections import ConnectionView

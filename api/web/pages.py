@@ -9,7 +9,15 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import refresh
 from flask_babel.speaklater import LazyString
 
-from api.web import assets, cookies, flashes, forms, languages, visitors, words
+from api.web import (
+    assets,
+    cookies,
+    flashes,
+    forms,
+    languages,
+    visitors,
+    words,
+)
 
 THEMES = ("auto", "light", "dark")
 

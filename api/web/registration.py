@@ -8,56 +8,82 @@ from werkzeug.exceptions import HTTPException
 
 from api import problems
 from api.web import (
-    activity,
-    agreement_files,
     assets,
-    attachments,
-    auditor_agreements,
-    auditor_alerts,
-    auditor_desk,
-    auditor_entrance,
-    auditor_figures,
-    auditor_packs,
-    auditor_samples,
-    auditor_unmaskings,
-    authorize,
-    bulk,
-    claims,
-    collections,
-    connections,
     cookies,
-    deleted,
-    deletion,
-    documents,
-    entrance,
-    export,
     guards,
     help,  # noqa: A004 - a page's name, used as a module only
     home,
-    imports,
-    invitations,
     languages,
-    letter_settings,
-    limited,
-    login_names,
-    narrowing,
-    origins,
     pages,
+    reference,
+)
+from api.web.auditor import (
+    agreements as auditor_agreements,
+)
+from api.web.auditor import (
+    alerts as auditor_alerts,
+)
+from api.web.auditor import (
+    desk as auditor_desk,
+)
+from api.web.auditor import (
+    entrance as auditor_entrance,
+)
+from api.web.auditor import (
+    figures as auditor_figures,
+)
+from api.web.auditor import (
+    packs as auditor_packs,
+)
+from api.web.auditor import (
+    samples as auditor_samples,
+)
+from api.web.auditor import (
+    unmaskings as auditor_unmaskings,
+)
+from api.web.entering import (
+    entrance,
+    limited,
     passkey_entrance,
+    recovering,
+    recovery_codes,
+    signing_up,
+)
+from api.web.settings import (
+    deletion,
+    export,
+    letter_settings,
+    login_names,
     passkeys,
     personal_apps,
     preferences,
-    records,
-    recovering,
-    recovery_codes,
-    reference,
     second_step,
-    seen,
     sign_in_sessions,
-    signing_up,
-    spending,
+)
+from api.web.sharing import (
+    activity,
+    agreement_files,
+    authorize,
+    claims,
+    connections,
+    documents,
+    invitations,
+    narrowing,
+    origins,
+    seen,
     unmaskings,
-    vault,
+)
+from api.web.vault import (
+    attachments,
+    bulk,
+    collections,
+    deleted,
+    imports,
+    records,
+    spending,
+)
+from api.web.vault import (
+    overview as vault,
 )
 from consent.errors import LogHaltedError, LogStalledError
 from pds.errors import (

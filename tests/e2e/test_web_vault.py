@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from api.web import bulk
+from api.web.vault import bulk
 from pds import record_lists
 from pds.catalogue import CATALOGUE
 from pds.ids import random_uuid

@@ -12,7 +12,7 @@ import pytest
 from api.web import assets
 
 ROOT = Path(__file__).parents[4]
-TEMPLATES = sorted((ROOT / "api" / "web" / "templates").glob("*.html"))
+TEMPLATES = sorted((ROOT / "api" / "web" / "templates").rglob("*.html"))
 LOCKS = [
     ROOT / "api" / "web" / "static" / "vendor" / "vendor.lock.json",
     ROOT / "tests" / "browser" / "vendor" / "vendor.lock.json",

@@ -80,7 +80,9 @@ def texts_of(catalogue):
     return {str(each.id): each.string for each in catalogue if each.id}
 
 
-@pytest.mark.parametrize("template", sorted(PAGES.glob("templates/*.html")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "template", sorted(PAGES.glob("templates/**/*.html")), ids=lambda p: p.name
+)
 def test_no_template_says_anything_beside_the_catalogue(template):
     """Sentences that stand bare in a template would be English in both languages."""
     text = template.read_text("utf-8")

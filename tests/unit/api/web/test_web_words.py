@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.web import words
-from api.web.connections import clusters_of
-from api.web.inputs import Input, of
+from api.web.clusters import clusters_of
+from api.web.vault.inputs import Input, of
 from consent.formats.receipt_facts import ReceiptKind
 from consent.vocabulary import (
     Actor,

@@ -1,0 +1,1 @@
+"""Ways in: signing up and in, coming back, and asking once more who it is."""

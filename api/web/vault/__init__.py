@@ -1,0 +1,1 @@
+"""The vault's own pages: collections, records, files, and bringing data in."""
