@@ -88,6 +88,7 @@ def as_table(report: Report) -> Response:
         ["filter", asked],
         ["population", sample.population],
         ["last index", sample.last_index],
+        ["log", sample.origin],
         ["drawn at", rfc3339(sample.drawn_at)],
         [],
         [*_COLUMNS, "mark", "note"],

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from api import alerting
 from api.resources.audit import as_json, seated
 from api.wiring import wiring
-from consent.auditing.alerts import Alert
+from consent.auditing.alerts import Alert, Alerts
 from consent.auditing.engagements import Seat
 from consent.formats.canonical import JSONValue
 from pds.errors import Issue, ValidationFailedError
@@ -18,8 +18,11 @@ blueprint = Blueprint("audit_alerts", __name__, url_prefix="/v1/audit/alerts")
 @blueprint.get("")
 @seated
 def listed(seat: Seat) -> Response:
-    """Return the alerts of the engagement with their states and notes."""
-    return as_json({"alerts": [_alert(each) for each in alerting.find(wiring(), seat)]})
+    """Return the alerts with states and notes, of each kind about entries the newest 100.
+
+    `kind` and `before`, from `earlier` of the last page, ask for those before them.
+    """
+    return _answer(alerting.asked(wiring(), seat, request.args))
 
 
 @blueprint.post("")
@@ -34,7 +37,12 @@ def review(seat: Seat) -> Response:
     alerting.review(
         wiring(), seat, given["key"], state=given["state"], note=given["note"], owner=owner
     )
-    return as_json({"alerts": [_alert(each) for each in alerting.find(wiring(), seat)]})
+    return _answer(alerting.find(wiring(), seat))
+
+
+def _answer(alerts: Alerts) -> Response:
+    earlier: dict[str, JSONValue] = {kind.value: at for kind, at in alerts.earlier.items()}
+    return as_json({"alerts": [_alert(each) for each in alerts.found], "earlier": earlier})
 
 
 def _alert(each: Alert) -> dict[str, JSONValue]:

@@ -79,6 +79,7 @@ def _report(report: Report) -> dict[str, JSONValue]:
         "filter": dict(sample.asked),
         "population": sample.population,
         "last_index": sample.last_index,
+        "log": sample.origin,
         "drawn_at": rfc3339(sample.drawn_at),
         "passed": report.count("pass"),
         "failed": report.count("fail"),

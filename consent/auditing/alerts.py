@@ -11,13 +11,15 @@
 
 Each is computed anew at each look, so nobody can make one go away; opened pseudonyms alone are
 counted from rows of their own, which go with their vault. What auditors made of an alert, a state,
-an owner and a note, is kept beside it under the alert's key.
+an owner and a note, is kept beside it under the alert's key. Of each kind that is about entries the
+newest are shown, and the rest page by page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -26,7 +28,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from consent.auditing import search, tallies, unmasking
+from consent.auditing import search, streams, tallies, unmasking
 from consent.auditing.engagements import Scope, Seat, members
 from consent.auditing.models import AlertReview, SearchableEvent
 from consent.formats.meaning import ENDS
@@ -41,10 +43,10 @@ REFUSALS_LEAST, REFUSALS_SHARE = 20, 0.2
 DORMANT_DAYS = 90
 JUMP = timedelta(hours=1)
 UNMASKED_LEAST = 5
-MOST = 100  # of each kind
+MOST = 100  # of each kind on a page
 NOTE_MOST = 500
 _WEEK = timedelta(days=7)
-_IS_COMPLAINT = SearchableEvent.name == EventName.COMPLAINT_LODGED.value
+_PLACE = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -86,26 +88,42 @@ class Alert:
     owner_id: UUID | None = None  # the auditor who looks after it
 
 
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Some alerts; `earlier` has the kinds of which there are more, with the place to go on at."""
+
+    found: Sequence[Alert]
+    earlier: Mapping[Kind, int] = field(default_factory=dict)
+
+
 def key_of(kind: Kind, index: int) -> str:
     """Return the key of an alert about the entry at a place in the log."""
     return f"{kind}:{index}"
 
 
-def find(session: Session, scope: Scope) -> list[Alert]:
+def find(session: Session, scope: Scope) -> Alerts:
     """Return the alerts of an engagement with what was made of them, by kind."""
-    found = [
-        alert
-        for part in (
-            _after_end(session, scope),
-            _by_day(session, scope),
-            _dormant(session, scope),
-            _broken(session, scope),
-            _jumps(session, scope),
-            _unmasked(session, scope),
-            _of_entries(session, scope, Kind.COMPLAINT, _IS_COMPLAINT),
-        )
-        for alert in part
+    parts: list[Alerts] = [
+        _of_entries(session, scope, Kind.READ_AFTER_END),
+        Alerts([*_by_day(session, scope)]),
+        _of_entries(session, scope, Kind.DORMANT_READ),
+        Alerts([*_broken(session, scope)]),
+        _of_entries(session, scope, Kind.CLOCK_JUMP),
+        Alerts([*_unmasked(session, scope)]),
+        _of_entries(session, scope, Kind.COMPLAINT),
     ]
+    found = [alert for part in parts for alert in part.found]
+    earlier = {kind: place for part in parts for kind, place in part.earlier.items()}
+    return Alerts(_with_reviews(session, scope, found), earlier)
+
+
+def earlier(session: Session, scope: Scope, kind: Kind, *, before: int) -> Alerts:
+    """Return the alerts of one of `OF_ENTRIES` before a place in the log, newest first."""
+    part = _of_entries(session, scope, kind, SearchableEvent.index < before)
+    return Alerts(_with_reviews(session, scope, part.found), part.earlier)
+
+
+def _with_reviews(session: Session, scope: Scope, found: Sequence[Alert]) -> list[Alert]:
     reviews = {
         each.key: each
         for each in session.scalars(
@@ -148,7 +166,7 @@ def review(
         issues.append(Issue("/note", "too_long", f"at most {NOTE_MOST} characters"))
     if state != State.OPEN and not note:
         issues.append(Issue("/note", "missing", "say why"))
-    found = next((each for each in find(session, seat.scope) if each.key == key), None)
+    found = _of_key(session, seat.scope, key)
     if found is None:
         issues.append(Issue("/key", "unknown", "the key of an alert"))
     if issues or found is None:
@@ -165,20 +183,31 @@ def review(
     replace_all(session, AlertReview, [row])
 
 
+def _of_key(session: Session, scope: Scope, key: str) -> Alert | None:
+    """Return an alert by its key, however old it is; None: there is none."""
+    name, _, place = key.partition(":")
+    if name in OF_ENTRIES and _PLACE.fullmatch(place):
+        part = _of_entries(session, scope, Kind(name), SearchableEvent.index == int(place))
+        some = _with_reviews(session, scope, part.found)
+    else:
+        some = [*find(session, scope).found]
+    return next((each for each in some if each.key == key), None)
+
+
 def _reviewed(alert: Alert, found: AlertReview | None) -> Alert:
     if found is None:
         return alert
     return replace(alert, state=State(found.state), note=found.note, owner_id=found.owner_id)
 
 
-def _after_end(session: Session, scope: Scope) -> Iterator[Alert]:
+def _is_after_end(_session: Session) -> ColumnElement[bool]:
     end = aliased(SearchableEvent)
     ended = exists().where(
         end.grant_id == SearchableEvent.grant_id,
         end.name.in_(sorted(ENDS)),
         end.index < SearchableEvent.index,
     )
-    yield from _of_entries(session, scope, Kind.READ_AFTER_END, _is_read(), ended)
+    return and_(_is_read(), ended)
 
 
 def _by_day(session: Session, scope: Scope) -> Iterator[Alert]:
@@ -199,7 +228,7 @@ def _by_day(session: Session, scope: Scope) -> Iterator[Alert]:
                 yield _of_day(Kind.MANY_REFUSALS, organisation_id, day, detail)
 
 
-def _dormant(session: Session, scope: Scope) -> Iterator[Alert]:
+def _is_dormant(session: Session) -> ColumnElement[bool]:
     before = func.lag(SearchableEvent.minute).over(
         partition_by=SearchableEvent.grant_id, order_by=SearchableEvent.index
     )
@@ -208,8 +237,7 @@ def _dormant(session: Session, scope: Scope) -> Iterator[Alert]:
     )
     read = reads.subquery()
     rested = _days(session, read.c.minute) - _days(session, read.c.before) >= DORMANT_DAYS
-    found = SearchableEvent.index.in_(select(read.c.index).where(rested))
-    yield from _of_entries(session, scope, Kind.DORMANT_READ, found)
+    return SearchableEvent.index.in_(select(read.c.index).where(rested))
 
 
 def _broken(session: Session, scope: Scope) -> Iterator[Alert]:
@@ -227,8 +255,7 @@ def _broken(session: Session, scope: Scope) -> Iterator[Alert]:
             Event,
             and_(
                 Event.bucket == Grant.bucket,
-                Event.vault_id == Grant.vault_id,
-                Event.grant_id == Grant.id,
+                Event.stream == streams.stream_of_grant(),
             ),
         )
         .where(scope.is_of(Grant.organisation_id), Grant.created_at < scope.until)
@@ -249,16 +276,26 @@ def _broken(session: Session, scope: Scope) -> Iterator[Alert]:
         )
 
 
-def _jumps(session: Session, scope: Scope) -> Iterator[Alert]:
+def _is_jump(session: Session) -> ColumnElement[bool]:
     before = func.lag(SearchableEvent.minute).over(order_by=SearchableEvent.index)
     placed = select(
         SearchableEvent.index, SearchableEvent.minute, before.label("before")
     ).subquery()
     back = _days(session, placed.c.before) - _days(session, placed.c.minute)
-    found = SearchableEvent.index.in_(
-        select(placed.c.index).where(back >= JUMP / timedelta(days=1))
-    )
-    yield from _of_entries(session, scope, Kind.CLOCK_JUMP, found)
+    return SearchableEvent.index.in_(select(placed.c.index).where(back >= JUMP / timedelta(days=1)))
+
+
+def _is_complaint(_session: Session) -> ColumnElement[bool]:
+    return SearchableEvent.name == EventName.COMPLAINT_LODGED.value
+
+
+# Kinds that are about entries, and which those are.
+OF_ENTRIES: Mapping[str, Callable[[Session], ColumnElement[bool]]] = {
+    Kind.READ_AFTER_END: _is_after_end,
+    Kind.DORMANT_READ: _is_dormant,
+    Kind.CLOCK_JUMP: _is_jump,
+    Kind.COMPLAINT: _is_complaint,
+}
 
 
 def _unmasked(session: Session, scope: Scope) -> Iterator[Alert]:
@@ -273,26 +310,24 @@ def _is_read() -> ColumnElement[bool]:
 
 
 def _of_entries(
-    session: Session, scope: Scope, kind: Kind, *conditions: ColumnElement[bool]
-) -> Iterator[Alert]:
+    session: Session, scope: Scope, kind: Kind, *narrower: ColumnElement[bool]
+) -> Alerts:
     query = (
         select(SearchableEvent)
-        .where(search.in_scope(scope), *conditions)
+        .where(search.in_scope(scope), OF_ENTRIES[kind](session), *narrower)
         .order_by(SearchableEvent.index.desc())
-        .limit(MOST)
+        .limit(MOST + 1)
     )
-    for each in search.described(session, scope, session.scalars(query).all()):
+    rows = session.scalars(query).all()
+    page, found = rows[:MOST], []
+    for each in search.described(session, scope, page):
         detail: dict[str, int | str] = {"entry": each.reference or "", "index": each.index}
         if kind is Kind.COMPLAINT:
             detail["reason"] = each.outcome
-        yield Alert(
-            key_of(kind, each.index),
-            kind,
-            rfc3339(each.minute),
-            each.organisation_id,
-            each.agreement_id,
-            detail,
-        )
+        at = rfc3339(each.minute)
+        key = key_of(kind, each.index)
+        found.append(Alert(key, kind, at, each.organisation_id, each.agreement_id, detail))
+    return Alerts(found, {kind: page[-1].index} if len(rows) > MOST else {})
 
 
 def _of_day(kind: Kind, organisation_id: UUID, day: str, detail: Mapping[str, int | str]) -> Alert:

@@ -101,6 +101,7 @@ class Sample(Base):
     asked: Mapped[dict[str, str]] = mapped_column(JSON)  # the query, as it was understood
     population: Mapped[int]  # events that met it
     last_index: Mapped[int] = mapped_column(BigInteger)  # of the population
+    origin: Mapped[str] = mapped_column(String(200))  # of the log whose places were drawn from
     drawn_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
@@ -110,7 +111,11 @@ class SampleItem(Base):
     __tablename__ = "sample_items"
     sample_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    index: Mapped[int] = mapped_column(BigInteger)  # the event's place in the log
+    index: Mapped[int] = mapped_column(BigInteger)  # the event's place in the log of the draw
+    # Which event: a later epoch of the log gives it another place. Null: drawn before this was kept
+    # and its place is gone.
+    bucket: Mapped[int | None] = mapped_column(SmallInteger)
+    event_id: Mapped[UUID | None] = mapped_column(Uuid)
     mark: Mapped[str | None] = mapped_column(String(8))  # pass or fail; null: not looked at yet
     note: Mapped[str] = mapped_column(String(500))
     marked_by: Mapped[UUID | None] = mapped_column(Uuid)

@@ -26,7 +26,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import ColumnElement, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent.auditing import search, streams
@@ -49,7 +49,7 @@ from consent.formats.pack import (
     bundle_name,
 )
 from consent.log import evidence
-from consent.models import AgreementVersion, Grant, Notice
+from consent.models import AgreementVersion, Event, Grant, Notice
 from pds import spreadsheets
 from pds.clock import rfc3339
 from pds.errors import LimitExceededError
@@ -175,7 +175,8 @@ def _chosen(session: Session, scope: Scope, query: Query) -> list[ColumnElement[
 
 
 def _refuse_too_many(session: Session, scope: Scope, chosen: list[ColumnElement[bool]]) -> None:
-    grants = select(Grant.id).where(scope.is_of(Grant.organisation_id), *chosen).scalar_subquery()
+    in_pack = (scope.is_of(Grant.organisation_id), streams.happened(scope), *chosen)
+    grants = select(Grant.id).where(*in_pack).scalar_subquery()
     some = (
         select(SearchableEvent.index)
         .where(SearchableEvent.grant_id.in_(grants), SearchableEvent.minute < scope.until)
@@ -184,9 +185,14 @@ def _refuse_too_many(session: Session, scope: Scope, chosen: list[ColumnElement[
     )
     if session.execute(select(func.count()).select_from(some)).scalar_one() > ENTRIES_MOST:
         raise LimitExceededError(f"more than {ENTRIES_MOST} entries")
-    longest = select(Grant.id).where(
-        scope.is_of(Grant.organisation_id), Grant.seq > GRANT_ENTRIES_MOST, *chosen
+    # A stream goes from its beginning to the end of the period; what came after does not count.
+    one_more = exists().where(
+        Event.bucket == Grant.bucket,
+        Event.stream == streams.stream_of_grant(),
+        Event.seq == GRANT_ENTRIES_MOST + 1,
+        Event.at < scope.until,
     )
+    longest = select(Grant.id).where(*in_pack, Grant.seq > GRANT_ENTRIES_MOST, one_more)
     if session.execute(longest.limit(1)).first() is not None:
         raise LimitExceededError(f"more than {GRANT_ENTRIES_MOST} entries of one consent")
 

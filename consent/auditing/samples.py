@@ -2,7 +2,8 @@
 
 The sample is the N events of the population with the least SHA-256(seed || place), the place as 8
 bytes in big-endian order. The seed comes from the system's generator at the draw, so nobody chose
-the sample; with seed and records anybody draws it again.
+the sample; with seed and records anybody draws it again. Places are those of the log that the
+sample names: in a later epoch (`consent.log.epochs`) the same events have others.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from consent.auditing import search
 from consent.auditing.engagements import Scope, Seat
 from consent.auditing.models import Sample, SampleItem, SearchableEvent
 from consent.auditing.search import Found, Query
+from consent.models import LogEntry, LogState
 from pds.errors import Issue, NotFoundError, ValidationFailedError
 from pds.ids import random_uuid
 
@@ -33,7 +35,10 @@ _SEED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event of a sample with its mark; `event` is None if it was erased since."""
+    """An event of a sample with its mark; `event` is None if it was erased or lost since.
+
+    `index` is its place in the log of the draw; that of `event` is the present one.
+    """
 
     number: int
     index: int
@@ -75,7 +80,8 @@ def draw(
     conditions = search.conditions(session, seat.scope, query)
     statement = select(SearchableEvent.index).where(*conditions).order_by(SearchableEvent.index)
     places = list(session.scalars(statement))
-    if not places:
+    origin = session.scalar(select(LogState.origin))
+    if not places or origin is None:
         raise ValidationFailedError([Issue("/size", "empty", "the filter finds nothing")])
     seed, sample_id = secrets.token_hex(_SEED_BYTES), random_uuid()
     session.execute(
@@ -87,17 +93,33 @@ def draw(
             asked=dict(asked),
             population=len(places),
             last_index=places[-1],
+            origin=origin,
             drawn_at=now,
         )
     )
+    drawn = lowest(seed, places, size)
+    events = _events_at(session, drawn)
     session.execute(
         insert(SampleItem),
         [
-            {"sample_id": sample_id, "number": number, "index": place, "note": ""}
-            for number, place in enumerate(lowest(seed, places, size), start=1)
+            {"sample_id": sample_id, "number": number, "index": place, "note": ""} | events[place]
+            for number, place in enumerate(drawn, start=1)
         ],
     )
     return sample_id
+
+
+def _events_at(session: Session, places: Sequence[int]) -> dict[int, dict[str, object]]:
+    query = select(LogEntry.index.label("place"), LogEntry.bucket, LogEntry.event_id).where(
+        LogEntry.index.in_(places)
+    )
+    found = {row.place: row for row in session.execute(query)}
+    return {
+        place: {"bucket": found[place].bucket, "event_id": found[place].event_id}
+        if place in found
+        else {"bucket": None, "event_id": None}
+        for place in places
+    }
 
 
 def of_engagement(session: Session, engagement_id: UUID) -> Sequence[Sample]:
@@ -117,16 +139,31 @@ def get(session: Session, scope: Scope, sample_id: UUID) -> tuple[Sample, list[I
         raise NotFoundError
     query = select(SampleItem).where(SampleItem.sample_id == sample_id).order_by(SampleItem.number)
     items = session.scalars(query).all()
+    places = _places_of(session, items)
     rows = session.scalars(
         select(SearchableEvent).where(
-            SearchableEvent.index.in_([each.index for each in items]), search.in_scope(scope)
+            SearchableEvent.index.in_(sorted(places.values())), search.in_scope(scope)
         )
     ).all()
     events = {each.index: each for each in search.described(session, scope, rows)}
     return sample, [
-        Item(each.number, each.index, events.get(each.index), each.mark, each.note)
+        Item(each.number, each.index, events.get(places.get(each.number, -1)), each.mark, each.note)
         for each in items
     ]
+
+
+def _places_of(session: Session, items: Sequence[SampleItem]) -> dict[int, int]:
+    """Return where in the present log the events of a sample stand, by their numbers in it."""
+    event = tuple_(LogEntry.bucket, LogEntry.event_id)
+    query = select(LogEntry.bucket, LogEntry.event_id, LogEntry.index.label("place")).where(
+        event.in_([(each.bucket, each.event_id) for each in items if each.event_id is not None])
+    )
+    found = {(row.bucket, row.event_id): row.place for row in session.execute(query)}
+    return {
+        each.number: found[each.bucket, each.event_id]
+        for each in items
+        if (each.bucket, each.event_id) in found
+    }
 
 
 def mark(

@@ -14,7 +14,7 @@ from api.web.pages import Problem
 from api.wiring import wiring
 from consent.auditing.alerts import NOTE_MOST, State
 from consent.auditing.engagements import Seat
-from pds.errors import ValidationFailedError
+from pds.errors import NotFoundError, ValidationFailedError
 
 blueprint = Blueprint(
     "auditor_alerts", __name__, url_prefix="/auditor/engagements/<uuid:engagement>/alerts"
@@ -24,7 +24,7 @@ blueprint = Blueprint(
 @blueprint.get("")
 @auditor_entrance.seated
 def show(seat: Seat) -> ResponseReturnValue:
-    """Show what should be looked at first."""
+    """Show what should be looked at first; `kind` and `before` lead to earlier ones."""
     return _page(seat)
 
 
@@ -44,15 +44,21 @@ def review(seat: Seat) -> ResponseReturnValue:
         )
         return _page(seat, Problem(f"note-{key}", text), status=422)
     flashes.put("saved")
-    return guards.see_other(request.path)
+    return guards.see_other(request.full_path.rstrip("?"))
 
 
 def _page(seat: Seat, *problems: Problem, status: int = 200) -> Response:
+    try:
+        found = alerting.asked(wiring(), seat, request.args)
+    except ValidationFailedError:  # an address that no page of ours has
+        raise NotFoundError from None
     return auditor_entrance.desk_page(
         "auditor/desk_alerts.html",
         seat,
         status,
-        alerts=alerting.find(wiring(), seat),
+        alerts=found.found,
+        earlier=found.earlier,
+        is_paged=bool(request.args.get("kind")),
         states=tuple(State),
         owners=alerting.owners(wiring(), seat),
         organisations=auditor_desk.organisations_of(seat),

@@ -52,7 +52,7 @@ def grant_of(session, connected):
 
 
 def kinds(session, scope):
-    return [each.kind.value for each in alerts.find(session, scope)]
+    return [each.kind.value for each in alerts.find(session, scope).found]
 
 
 def test_an_orderly_course_raises_no_alert(world):
@@ -64,7 +64,7 @@ def test_a_read_after_the_end_is_told(story, world):
     with forged(world, auditor) as (session, scope):
         grant = grant_of(session, story.stopped)
         session.execute(insert(SearchableEvent), [row(story, 1, grant=grant)])
-        (found,) = alerts.find(session, scope)
+        (found,) = alerts.find(session, scope).found
 
     assert (found.kind, found.key) == ("read-after-end", f"read-after-end:{FAR + 1}")
 
@@ -75,7 +75,7 @@ def test_a_spike_and_many_refusals_are_told_by_day(story, world):
     many = [row(story, 10 + n, organisation=story.bank) for n in range(60)]
     refused = [row(story, 100 + n, name="data.read_denied") for n in range(30)]
     with forged(world, engaged(world), *calm, *many, *refused) as (session, scope):
-        found = {each.kind.value: each for each in alerts.find(session, scope)}
+        found = {each.kind.value: each for each in alerts.find(session, scope).found}
 
     assert found["volume-spike"].organisation_id == story.bank.id
     assert found["many-refusals"].organisation_id == story.shop.id
@@ -101,7 +101,7 @@ def test_a_stream_with_a_gap_is_told(story, world):
     with forged(world, engaged(world)) as (session, scope):
         grant = grant_of(session, story.of_bank)
         session.execute(delete(Event).where(Event.grant_id == grant, Event.seq == 1))
-        (found,) = alerts.find(session, scope)
+        (found,) = alerts.find(session, scope).found
 
     assert (found.kind, found.agreement_id) == ("broken-stream", story.of_bank.agreement_id)
 
@@ -133,6 +133,36 @@ def test_what_was_made_of_an_alert_stays_beside_it(world, monkeypatch):
     assert {each.status_code for each in refused} == {422}
     assert (again["state"], again["note"]) == ("confirmed", "After the withdrawal.")
     assert engaged(world).get("alerts").json()["alerts"][0]["state"] == "open"
+
+
+def test_all_complaints_are_shown_and_reviewed_however_old(story, world, monkeypatch):
+    """AUD-14: the newest of a kind come first, and lead to those before them."""
+    monkeypatch.setattr(alerts, "MOST", 2)
+    complaints = [row(story, number, name="complaint.lodged") for number in range(5)]
+    auditor = engaged(world)
+    services = world.services
+    services.uow.write(lambda session: session.execute(insert(SearchableEvent), complaints))
+    try:
+        pages, asked = [], {}
+        for _ in range(4):
+            answer = auditor.get("alerts", **asked).json()
+            pages.append([each["key"] for each in answer["alerts"] if each["kind"] == "complaint"])
+            if not answer["earlier"]:
+                break
+            asked = {"kind": "complaint", "before": answer["earlier"]["complaint"]}
+        oldest = {"key": pages[-1][-1], "state": "explained", "note": "Settled by letter."}
+        reviewed = auditor.post("alerts", oldest)
+        again = auditor.get("alerts", **asked).json()["alerts"]
+    finally:
+        gone = delete(SearchableEvent).where(SearchableEvent.index >= FAR)
+        services.uow.write(lambda session: session.execute(gone))
+
+    places = [int(key.partition(":")[2]) - FAR for page in pages for key in page]
+    assert (places, len(pages)) == ([4, 3, 2, 1, 0], 3)
+    assert reviewed.status_code == 200
+    assert [(each["key"], each["state"]) for each in again] == [(oldest["key"], "explained")]
+    refused = [{"kind": "volume-spike", "before": 1}, {"kind": "complaint", "before": "x"}]
+    assert [auditor.get("alerts", **each).status_code for each in refused] == [422, 422]
 
 
 def test_without_access_there_are_none(world):

@@ -143,6 +143,22 @@ def test_too_much_for_one_pack_is_refused(whole, monkeypatch):
             assert whole.get("pack").status_code == 429
 
 
+def test_only_what_is_in_the_period_counts_as_too_much(story, world, whole, monkeypatch):
+    """Else a consent that was read much later could never be looked at again."""
+    until = rfc3339(story.clock.instant - timedelta(minutes=11))
+    mine = {"agreement": str(story.stopped.agreement_id)}
+    entries = len(records(opened(whole.get("pack", **mine))))
+    before = len(records(opened(whole.get("pack", **mine, until=until))))
+    later = engaged(world, days_before=-20, days_after=25)
+    monkeypatch.setattr(packs, "GRANT_ENTRIES_MOST", before)
+    monkeypatch.setattr(packs, "ENTRIES_MOST", entries)
+
+    assert 0 < before < entries
+    assert whole.get("pack", **mine).status_code == 429
+    assert whole.get("pack", **mine, until=until).status_code == 200
+    assert later.get("pack").status_code == 200  # none of it is in that one
+
+
 def test_what_is_too_much_for_one_bundle_is_in_several(world, whole, monkeypatch, tmp_path, capsys):
     """AUD-12: a consent is never split, the deployment's stream goes on; the same bytes again."""
     integrate(world)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event, text
 
 from consent.auditing import indexing, search, searches
 from consent.auditing.engagements import Scope
@@ -149,6 +151,42 @@ def test_a_search_is_logged_once_and_not_for_each_page(world, whole):
 
 def test_the_index_takes_each_entry_once(world):
     assert world.services.uow.write(indexing.follow) == 0
+
+
+def test_a_search_by_time_goes_by_the_index_and_never_sorts_the_log(world):
+    """AUD-16: by the plans of each store, for a short period and for all of the time."""
+    now = world.services.clock.now()
+    names, year = Pseudonyms.of_engagement(bytes(32), random_uuid()), timedelta(365)
+    scope = Scope(random_uuid(), None, now - year, now + year, now + year, names)
+    for since in (now - timedelta(minutes=15), now - year):
+        with world.services.uow.read() as session, planned(session) as plans:
+            assert search.find(session, scope, Query(since=since), limit=2).events
+        (ends,) = (plan for asked, plan in plans if "min(" in asked)
+        (page,) = (plan for asked, plan in plans if "LIMIT" in asked)
+        assert "ix_searchable_events_minute_index" in ends
+        assert "searchable_events" in page
+        assert "TEMP B-TREE" not in page
+        assert "Sort" not in page
+
+
+@contextmanager
+def planned(session):
+    """Give what each statement is and how the store goes about it."""
+    connection, found = session.connection(), []
+    is_sqlite = connection.dialect.name == "sqlite"
+    explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+    if not is_sqlite:
+        session.execute(text("SET LOCAL enable_seqscan = off"))  # the tables are small
+        session.execute(text("SET LOCAL enable_bitmapscan = off"))
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        cursor = connection.connection.cursor()
+        cursor.execute(explain + statement, parameters)
+        found.append((statement, "\n".join(str(row[-1]) for row in cursor.fetchall())))
+
+    event.listen(connection, "before_cursor_execute", note)
+    yield found
+    event.remove(connection, "before_cursor_execute", note)
 
 
 def test_counting_stops(world, monkeypatch):

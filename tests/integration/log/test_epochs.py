@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,11 @@ from api.wiring import wire
 from api.witnesses import guard
 from api.witnesses.guard import HighWater
 from api.worker import Worker
+from consent.auditing import samples
+from consent.auditing.engagements import Scope, Seat
 from consent.auditing.models import SearchableEvent
+from consent.auditing.pseudonyms import Pseudonyms
+from consent.auditing.search import Query
 from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from consent.formats.epochs import verify_continuation
 from consent.formats.note import Signer
@@ -27,6 +32,7 @@ from consent.log.entries import EntryRef, grant_stream
 from consent.verifier.log_tree import verify_log
 from pds import instance
 from pds.errors import ConfigurationError, NotFoundError
+from pds.ids import random_uuid
 from tests.support.events import SteppingClock, add_grant, add_person, log_many
 from tests.support.serving import write_settings
 from tests.support.stores import STORES
@@ -43,8 +49,19 @@ class Restored:
         with self.process(1) as old:
             log_many(store.uow, self.shared, old.log, ENTRIES)
             run(old)
+            self.seat = whole_log_seat(old.clock.now())
+            self.sample = store.uow.write(
+                lambda session: samples.draw(
+                    session, self.seat, Query(), asked={}, size=5, now=old.clock.now()
+                )
+            )
+            self.drawn = self.items()
         self.last = self.sign(1, ENTRIES + 50)
         write_settings(store.settings)
+
+    def items(self):
+        with self.store.uow.read() as session:
+            return samples.get(session, self.seat.scope, self.sample)
 
     def settings(self, epoch):
         return replace(self.store.settings, log=replace(self.store.settings.log, epoch=epoch))
@@ -72,6 +89,13 @@ class Restored:
         environment = {"PDS_LOG__EPOCH": str(epoch)}
         words = ["log", "restore-epoch", "--instance", folder, *map(str, more)]
         return CliRunner().invoke(cli.main, words, env=environment, input="y\n")
+
+
+def whole_log_seat(now):
+    year = timedelta(days=365)
+    names = Pseudonyms.of_engagement(bytes(32), random_uuid())
+    scope = Scope(random_uuid(), None, now - year, now + year, now + year, names)
+    return Seat(random_uuid(), "Nigar", scope)
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -138,6 +162,18 @@ def test_every_entry_that_was_restored_is_proved_in_the_new_tree(begun):
     with begun.store.uow.read() as session:
         searchable = select(func.count(), func.max(SearchableEvent.index))
         assert session.execute(searchable).one() == (size - 1, size - 1)  # all but the first entry
+
+
+def test_a_sample_stays_one_of_the_log_that_it_was_drawn_from(begun):
+    """AUD-15: it says which, is drawn again from its places, and its events are still found."""
+    (before, drawn), (sample, items) = begun.drawn, begun.items()
+
+    assert sample.origin == before.origin == begun.key(1).name
+    again = samples.lowest(sample.seed, range(sample.last_index + 1), len(items))
+    assert sample.population == sample.last_index + 1
+    assert [each.index for each in items] == [each.index for each in drawn] == again
+    assert [each.event.reference for each in items] == [each.event.reference for each in drawn]
+    assert all(each.event.index != each.index for each in items)
 
 
 def test_whoever_pinned_the_last_checkpoint_can_follow_and_nobody_else(begun):
