@@ -17,7 +17,7 @@ from tests.support.memory import scratch
 from tests.support.postgresql import temporary_postgresql
 from tests.support.sockets import forbid_other_machines
 from tests.support.stores import STORES, Stores, holds_what_is_left
-from tests.support.stretching import stretch_each_passphrase_once
+from tests.support.stretching import take_each_passphrase_once
 
 # Fewer than Hypothesis takes by itself, since a run of all must stay short; `make fuzz` takes many.
 settings.register_profile("examples", max_examples=int(os.environ.get("PDS_EXAMPLES", "40")))
@@ -64,7 +64,7 @@ def _stay_on_this_machine(monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def _do_what_is_dear_once():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        stretch_each_passphrase_once(monkeypatch)
+        take_each_passphrase_once(monkeypatch)
         compile_each_statement_once(monkeypatch)
         yield
 

@@ -1,4 +1,4 @@
-"""Argon2 is dear on purpose; worlds of tests need not pay twice for the same passphrase."""
+"""Passphrases are dear on purpose; worlds of tests need not pay twice for the same one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from functools import lru_cache
 
 import pytest
 
+from pds import passphrases
 from pds.crypto import passphrase
 
 _REMEMBERED = 64
 
 
-def stretch_each_passphrase_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remember the results of `from_passphrase`, which depend on nothing but its arguments.
+def take_each_passphrase_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember what `from_passphrase` and `judge` return, which depends on their arguments alone.
 
     Every result is the real one; whoever signs up and then signs in waits for it once. Tests of
     the stretching itself import the function and get it as it is.
     """
-    remembering = lru_cache(_REMEMBERED)(passphrase.from_passphrase)
-    monkeypatch.setattr(passphrase, "from_passphrase", remembering)
+    stretched = lru_cache(_REMEMBERED)(passphrase.from_passphrase)
+    judged = lru_cache(_REMEMBERED)(passphrases.judge)
+    monkeypatch.setattr(passphrase, "from_passphrase", stretched)
+    monkeypatch.setattr(
+        passphrases, "judge", lambda text, *, context=(): judged(text, context=tuple(context))
+    )
