@@ -29,6 +29,7 @@ from consent.conclusions import ConclusionService
 from consent.custody import CustodyService
 from consent.deletions import DeletionService
 from consent.endings import EndingService
+from consent.extending import ExtendingService
 from consent.formats.canonical import sha256_hex
 from consent.formats.errors import FormatError
 from consent.formats.note import Signer
@@ -91,6 +92,7 @@ class Wiring:
     invitations: InvitationService
     agreements: AgreementService
     narrowing: NarrowingService
+    extending: ExtendingService
     endings: EndingService
     deletions: DeletionService
     unmasking: UnmaskingService
@@ -294,6 +296,7 @@ def wire(settings: Settings, *, clock: Clock | None = None) -> Wiring:
         invitations=invitations,
         agreements=agreements,
         narrowing=NarrowingService(store, clock, amendments),
+        extending=ExtendingService(store, clock, amendments, agreements.log_may_wait),
         endings=endings,
         unmasking=UnmaskingService(store, ids, clock, log, sink),
         deletions=DeletionService(

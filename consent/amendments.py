@@ -5,7 +5,8 @@ transaction under the locks of vault, connection, agreement and grant. An agreem
 is never amended: a decision then makes a new one (CM-6).
 
     a request   widens or narrows, or renews: the same terms with a later end
-    alone       the person takes something away on the connection's page; never adds (P-13)
+    alone       the person takes something away on the connection's page (`consent.narrowing`), or
+                shares the same for longer (`consent.extending`); never adds data (P-13)
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ class ConnectionView:
         return not self.state.is_terminal
 
     @property
-    def is_narrowable(self) -> bool:
-        """Tell whether its person may still take something away from it."""
+    def is_changeable(self) -> bool:
+        """Tell whether its person may still take something away from it, or extend it."""
         return self.is_current and not any(each.is_fetched for each in self.grants)
 
     @property

@@ -30,6 +30,7 @@ _CHANGES = {
     Act.NARROW: "changed",
     Act.RENEW: "renewed",
     Act.RENEW_PART: "renewed",
+    Act.EXTEND: "renewed",
     Act.PAUSE: "paused",
     Act.RESUME: "resumed",
     Act.TERMINATE: "ended",

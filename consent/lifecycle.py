@@ -40,6 +40,7 @@ class Act(StrEnum):
     RENEW = "renew"
     RENEW_PART = "renew_part"
     NARROW = "narrow"  # by the person alone, without a request
+    EXTEND = "extend"  # likewise: the same terms with a later end
     PAUSE = "pause"
     RESUME = "resume"
     WITHDRAW = "withdraw"
@@ -188,6 +189,7 @@ _TABLE = (
     _amendment(Act.RENEW, RequestState.APPROVED, renews=True),
     _amendment(Act.RENEW_PART, RequestState.APPROVED_NARROWED, renews=True),
     _amendment(Act.NARROW, None),
+    _amendment(Act.EXTEND, None, renews=True),
     Move(
         act=Act.PAUSE,
         actors=(Actor.INDIVIDUAL,),

@@ -40,13 +40,7 @@ def build(
     return {
         "type": VERSION,
         "locale": locale,
-        "organisation": {
-            "id": str(organisation.id),
-            "name": organisation.name_az if locale == "az" else organisation.name_en,
-            "contact": organisation.contact,
-            "address": organisation.address,
-            "standing": organisation.standing,
-        },
+        "organisation": recipient(organisation, locale),
         "client": {"id": str(ask.client_id), "name": ask.client_names.get(locale, ask.client_name)},
         # The whole host: where the person will land is theirs to judge (CUX-19).
         "redirect_host": urlsplit(ask.redirect_uri).netloc,
@@ -82,6 +76,17 @@ def build(
         "invitation": str(ask.invitation) if ask.invitation else None,
         "clauses": uniform.shown(locale) if (uniform := ask.template.clauses) else None,
         "amends": dict(amends) if amends is not None else None,
+    }
+
+
+def recipient(organisation: Organisation, locale: str) -> dict[str, str]:
+    """Return what a notice says of the organisation itself."""
+    return {
+        "id": str(organisation.id),
+        "name": organisation.name_az if locale == "az" else organisation.name_en,
+        "contact": organisation.contact,
+        "address": organisation.address,
+        "standing": organisation.standing,
     }
 
 

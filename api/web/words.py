@@ -108,6 +108,7 @@ NOTES: Mapping[str, Note] = {
     ),
     "resumed": Note(_l("Sharing goes on, on the same terms.")),
     "narrowed": Note(_l("You share less now. The organisation has been told.")),
+    "extended": Note(_l("You share for longer now, on the same terms. The organisation is told.")),
     "ended-already": Note(_l("This agreement has ended already. Nothing was changed."), "info"),
     "second-step-on": Note(_l("The second step is on. Your next sign-in asks for a code.")),
     "second-step-off": Note(_l("Codes from an app are off."), "info"),

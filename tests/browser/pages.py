@@ -106,6 +106,11 @@ def own(life):
         "connections.stop_form": [f"/connections/{life.agreement}/stop"],
         "connections.resume_form": [f"/connections/{life.paused}/resume"],
         "narrowing.form": [f"/connections/{life.agreement}/narrow"],
+        "extending.form": [
+            f"/connections/{life.agreement}/extend",
+            f"/connections/{life.paused}/extend",
+            f"/connections/{life.paused}/extend?duration=P90D",
+        ],
         "documents.all_receipts": ["/receipts"],
         "documents.receipt": [f"/receipts/{life.receipt}"],
         "documents.notice": [f"/notices/{life.notice}"],

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.freezing import freeze, with_new_keys
 from tests.support.oauth_client import Callback, pkce_pair
+from tests.support.world import PASSPHRASE
 
 EMAIL, PHONE, NAME, CITY = (
     "contact.email",
@@ -262,6 +263,53 @@ def test_from_an_agreement_that_has_ended_nothing_is_taken_away(hers, shared):
 
     assert done.location == f"/connections/{shared.agreement_id}"
     assert hers.get(narrowing(shared)).location == f"/connections/{shared.agreement_id}"
+
+
+def test_the_same_is_shared_for_longer_after_a_look_at_the_new_end(hers, world, aysel, market):
+    """CUX-42, CUX-21: no script; one radio button of three, a check, and a receipt."""
+    template = market.publish(required=[EMAIL])
+    shared = world.connect(aysel, market, template, duration="P7D", ask={"duration": "P90D"})
+    at = f"/connections/{shared.agreement_id}"
+    assert f'href="{at}/extend"' in hers.get(at).text
+    asked = hers.get(f"{at}/extend").text
+    assert asked.count('name="duration"') == 2
+    assert " checked" not in asked
+    check = hers.get(f"{at}/extend?duration=P30D")
+    assert "Agreed until" in check.text
+    assert hers.post(f"{at}/extend", {"csrf": hers.token(), "duration": "P90D"}).status == 409
+
+    done = hers.submit(check, "agreement_sha256")
+
+    assert done.location == at
+    page = hers.get(at).text
+    assert "You share for longer now" in page
+    assert "Consent renewed" in page
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 2
+    assert hers.get(f"{at}/extend?duration=P7D").text.count('type="radio"') == 1  # P90D alone
+    shared.withdraw()
+    assert hers.get(f"{at}/extend").location == at
+    assert "has ended for good" in hers.get(at).text
+
+
+def test_sensitive_data_is_shared_for_longer_by_who_proves_to_be_its_owner(
+    hers, world, aysel, market
+):
+    """CUX-22: the second tick, and the passphrase again."""
+    template = market.publish(required=["health.conditions"])
+    shared = world.connect(aysel, market, template, duration="P7D", ask={"duration": "P90D"})
+    at = f"/connections/{shared.agreement_id}/extend?duration=P90D"
+    check = hers.get(at)
+    unticked = hers.submit(check, "agreement_sha256", passphrase=PASSPHRASE)
+    wrong = hers.submit(check, "agreement_sha256", confirm_sensitive="yes", passphrase="guess")
+    assert (unticked.status, wrong.status) == (422, 422)
+    assert 'href="#confirm_sensitive"' in unticked.text
+    assert 'href="#passphrase"' in wrong.text
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
+
+    proof = {"confirm_sensitive": "yes", "passphrase": PASSPHRASE}
+    assert hers.submit(check, "agreement_sha256", **proof).status == 303
+
+    assert shared.get("/v1/grant").json()["agreement"]["version"] == 2
 
 
 @pytest.fixture

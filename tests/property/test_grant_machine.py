@@ -32,6 +32,7 @@ from werkzeug.exceptions import HTTPException
 from api.worker import sweep
 from consent import organisations
 from consent.errors import NoticeChangedError
+from consent.extending import Extension
 from consent.models import Agreement, AgreementVersion, ConsentEvent, Event, Grant, Obligation
 from consent.narrowing import Reduction
 from consent.vocabulary import (
@@ -74,6 +75,7 @@ STATUSES = {
     "amend": "dpv:ConsentGiven",
     "renew": "dpv:RenewedConsentGiven",
     "narrow": "dpv:ConsentGiven",
+    "extend": "dpv:RenewedConsentGiven",
     "pause": "dpv:ConsentStatusInvalidForProcessing",
     "resume": "dpv:ConsentGiven",
     "withdraw": "dpv:ConsentWithdrawn",
@@ -85,7 +87,7 @@ STATUSES = {
     "fulfil": "dpv:ConsentExpired",
 }
 REASONS = ("service-ended", "other")
-CHANGES = ("amend", "renew", "narrow")
+CHANGES = ("amend", "renew", "narrow", "extend")
 OWING = ("withdraw", "terminate", "exclude", "invalidate", "expire", "fulfil")
 STEPS = []  # (name, strategies of its arguments)
 which = st.integers(0, 1)
@@ -259,7 +261,7 @@ class GrantMachine(RuleBasedStateMachine):
         times=4,
         one=which,
         ago=back,
-        what=st.sampled_from(("resume", "pause", "narrow", "withdraw")),
+        what=st.sampled_from(("resume", "pause", "narrow", "extend", "withdraw")),
     )
     def act_as_the_person(self, one, ago, what):
         """Pause, go on, take away or stop, whatever became of it."""
@@ -290,6 +292,33 @@ class GrantMachine(RuleBasedStateMachine):
             self._end_tokens(side, consent)
 
         self._act("narrow", one, ago, step, None)
+
+    def _extend(self, one, ago):
+        """Share the same for longer: never beyond what was asked, and every token lives on."""
+        side, extending = self.sides[one], self.world.services.extending
+
+        def step(consent):
+            vault, opened = self.visitor.vault, self.visitor.open_vault
+            agreement_id = consent.connected.agreement_id
+            offer = extending.offer(vault, agreement_id)
+            assert all(
+                consent.ends_at < end <= self.clock.instant + timedelta(days=30)
+                for end in offer.ends.values()
+            )
+            longest = max(offer.ends, key=offer.ends.get, default="P30D")
+            extension = Extension(offer.before.sha256, longest)
+            if not side.is_good or not offer.ends:
+                error = ValidationFailedError if side.is_good else NoticeChangedError
+                with pytest.raises(error):
+                    extending.extend(vault, opened, agreement_id, extension)
+                return
+            extending.extend(vault, opened, agreement_id, extension)
+            found, consent.starts_at = self._agreement(agreement_id)
+            consent.ends_at = consent.refresh_ends_at = found.expires_at
+            consent.version += 1
+            consent.note("extend")
+
+        self._act("extend", one, ago, step, None)
 
     def _withdraw(self, one, ago):
         """Stop sharing; it may have stopped already."""

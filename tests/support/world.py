@@ -350,7 +350,7 @@ class World:
 
         `ask` has further members of the request, `chosen` of the person's choice.
         """
-        details = organisation.details(template, duration=duration, **(ask or {}))
+        details = organisation.details(template, **({"duration": duration} | (ask or {})))
         request_uri, verifier = self.push(organisation, details)
         opened = self.open_request(person, organisation, request_uri)
         callback = self.allow(person, opened, optional=optional, duration=duration, **chosen)

@@ -27,7 +27,7 @@ from consent.notices import notice_sha256
 from pds.catalogue import CATALOGUE, Attribute, Cluster, Coarsening, Collection, Sensitivity
 from pds.sessions import Visitor
 
-_CONFIRMED = "confirm_sensitive"
+CONFIRMED = "confirm_sensitive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def render_check(
     """
     fields = [*hidden.items(), *kept_choices.of(form)]
     fields += [("notice_sha256", notice_sha256(notice)), ("locale", notice["locale"])]
-    if _CONFIRMED in form:
-        fields.append((_CONFIRMED, "yes"))
+    if CONFIRMED in form:
+        fields.append((CONFIRMED, "yes"))
     return pages.page(
         "sharing/consent_check.html",
         status,

@@ -32,7 +32,7 @@ LIVES = {
     "consent": {ConsentStatus.GIVEN, ConsentStatus.RENEWED, ConsentStatus.PAUSED},
     "grant": set(LIVE_GRANT_STATES),
 }
-AMENDMENTS = {Act.AMEND, Act.AMEND_PART, Act.RENEW, Act.RENEW_PART, Act.NARROW}
+AMENDMENTS = {Act.AMEND, Act.AMEND_PART, Act.RENEW, Act.RENEW_PART, Act.NARROW, Act.EXTEND}
 ACTS = pytest.mark.parametrize("act", Act)
 
 
