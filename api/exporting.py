@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from api import evidence
 from api.wiring import Wiring
@@ -16,8 +17,11 @@ from pds.events import VaultEvent
 from pds.exporting import FORMAT, MEDIA_TYPE
 from pds.exporting.contents import Contents
 from pds.exporting.zipping import Member, zipped
+from pds.sealed_files import files_count, storage_used
 from pds.sessions import Visitor
 
+# What a receipt with its proof takes up, and what every archive holds besides, in bytes.
+_RECEIPT_BYTES, _FRAME_BYTES = 8_192, 65_536
 _RECEIPTS = 200  # that are read at once
 _README = """\
 {issuer}, {at}
@@ -52,6 +56,28 @@ This archive holds everything of your personal data store. It is not encrypted: 
 To bring it into a store elsewhere, choose this file on its page "Import". Consents do not move:
 they were given here, to organisations. Their receipts stay yours, as proof.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an archive would hold now; how long it becomes is known only once it is made."""
+
+    records: int
+    files: int
+    receipts: int
+    most_bytes: int  # it becomes no longer, or hardly: sealed and padded data packs well
+
+
+def outlook(services: Wiring, visitor: Visitor) -> Outlook:
+    """Return what an archive would hold, in a few statements."""
+    vault = visitor.vault
+    with services.uow.read() as session:
+        used = storage_used(session, vault)
+        files = files_count(session, vault)
+        issued = receipts.count(session, vault.bucket, vault.id)
+    records = sum(services.records(visitor).counts().values())
+    most = used.total_bytes + issued * _RECEIPT_BYTES + _FRAME_BYTES
+    return Outlook(records, files, issued, most)
 
 
 def begin(services: Wiring, visitor: Visitor, locale: str) -> Iterator[bytes]:

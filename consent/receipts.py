@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import and_, insert, or_, select
+from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from consent.formats import canonical, receipt
@@ -214,6 +214,12 @@ def of_vault(
             )
         )
     return list(session.scalars(query))
+
+
+def count(session: Session, bucket: int, vault_id: UUID) -> int:
+    """Return how many receipts a person has."""
+    query = select(func.count()).where(Receipt.bucket == bucket, Receipt.vault_id == vault_id)
+    return session.execute(query).scalar_one()
 
 
 def of_agreement(session: Session, bucket: int, agreement_id: UUID) -> list[Receipt]:

@@ -223,14 +223,7 @@ class AccountService:
         self._count_attempt(login, source)
         if account is None:
             raise UnknownLoginError
-        try:
-            by_code = stretching.from_recovery_code(code, account=account.vault_id.bytes)
-        except DecryptionError as exc:
-            raise WrongSecretError from exc
-        if not hmac.compare_digest(by_code.verifier, account.recovery_verifier):
-            self._log_failure(account)
-            raise WrongSecretError
-        entrance = self._entrance(account, by_code, "recovery")
+        entrance = self._entrance(account, self._by_code(account, code), "recovery")
         new_code = self._replace_credentials(entrance, new_passphrase, LetterKind.RECOVERY)
         self._forget_attempts(login, source)
         return entrance, new_code
@@ -294,7 +287,7 @@ class AccountService:
             session.execute(
                 update(Account)
                 .where(Account.bucket == vault.bucket, Account.vault_id == vault.vault_id)
-                .values(recovery_verifier=by_code.verifier)
+                .values(recovery_verifier=by_code.verifier, recovery_kept_at=None)
             )
             event = VaultEvent("vault.recovery_code_changed", now)
             self.sink.append(session, entrance.ref, event)
@@ -353,6 +346,45 @@ class AccountService:
         wrapped, blob = wraps[0]
         return Entrance(vault, audit, vault.unwrap(unlock.kek, blob, by=by, wrapped=wrapped))
 
+    def note_recovery_code_kept(self, vault_id: UUID) -> None:
+        """Note that its owner showed that they kept the recovery code that holds now."""
+        bucket, now = self.ids.bucket_of(vault_id), self.clock.now()
+
+        def job(session: Session) -> None:
+            session.execute(
+                update(Account)
+                .where(Account.bucket == bucket, Account.vault_id == vault_id)
+                .values(recovery_kept_at=now)
+            )
+
+        self.store.write(job)
+
+    def try_recovery_code(self, vault_id: UUID, code: str) -> None:
+        """Note that the recovery code is kept, if this is it; opens and changes nothing.
+
+        Raises:
+            WrongSecretError: it is not the one that holds now.
+            LimitExceededError: too many attempts; says when to come back.
+        """
+        account = self.account(vault_id)
+        if account is None:
+            raise WrongSecretError
+        login = self.login_name(account)
+        self._count_attempt(login)
+        self._by_code(account, code)
+        self._forget_attempts(login)
+        self.note_recovery_code_kept(vault_id)
+
+    def _by_code(self, account: Account, code: str) -> UnlockKeys:
+        try:
+            by_code = stretching.from_recovery_code(code, account=account.vault_id.bytes)
+        except DecryptionError as exc:
+            raise WrongSecretError from exc
+        if not hmac.compare_digest(by_code.verifier, account.recovery_verifier):
+            self._log_failure(account)
+            raise WrongSecretError
+        return by_code
+
     def _replace_credentials(self, entrance: Entrance, passphrase: str, told: LetterKind) -> str:
         vault, now = entrance.keys, self.clock.now()
         salt, parameters = stretching.new_salt(), self._parameters()
@@ -375,6 +407,7 @@ class AccountService:
                     argon2=parameters.encoded(),
                     pepper_version=version,
                     recovery_verifier=by_code.verifier,
+                    recovery_kept_at=None,
                 )
             )
             self.sink.append(session, entrance.ref, VaultEvent("vault.credentials_changed", now))

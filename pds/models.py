@@ -55,6 +55,7 @@ class Account(Base):
     argon2: Mapped[str] = mapped_column(String(64))
     pepper_version: Mapped[int] = mapped_column(SmallInteger)
     recovery_verifier: Mapped[bytes] = mapped_column(LargeBinary(32))
+    recovery_kept_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # null: not shown to be
     locale: Mapped[str] = mapped_column(String(8))
     theme: Mapped[str] = mapped_column(String(8))  # auto, light or dark
 

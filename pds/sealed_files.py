@@ -76,6 +76,14 @@ def storage_used(session: Session, vault: VaultRef) -> Storage:
     )
 
 
+def files_count(session: Session, vault: VaultRef) -> int:
+    """Return how many files a vault has, those among them that are still coming in."""
+    query = select(func.count()).where(
+        SealedFile.bucket == vault.bucket, SealedFile.vault_id == vault.id
+    )
+    return int(session.execute(query).scalar_one())
+
+
 def files_bytes(session: Session, vault: VaultRef) -> int:
     """Return what a vault's files take up, those among them that are still coming in."""
     query = select(func.coalesce(func.sum(SealedFile.stored_bytes), 0)).where(

@@ -32,6 +32,7 @@ class Waiting:
     imports: tuple[UnfinishedImport, ...]  # the latest first
     has_address: bool  # one for letters is given
     is_address_confirmed: bool
+    is_code_kept: bool  # they showed that they have the recovery code that holds now
 
 
 def of_vault(session: Session, bucket: int, vault_id: UUID) -> Waiting:
@@ -57,4 +58,5 @@ def of_vault(session: Session, bucket: int, vault_id: UUID) -> Waiting:
         tuple(UnfinishedImport(*each) for each in imports),
         account is not None and account.notice_box is not None,
         account is not None and account.notice_verified_at is not None,
+        account is not None and account.recovery_kept_at is not None,
     )

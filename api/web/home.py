@@ -206,6 +206,12 @@ def _of_connections(views: Sequence[ConnectionView], now: datetime) -> Iterator[
 
 
 def _of_account(found: Waiting, *, has_second_step: bool) -> Iterator[Item]:
+    if not found.is_code_kept:
+        text = gettext(
+            "You have not checked yet that you kept your recovery code. Whoever loses it and the"
+            " passphrase loses the data for ever."
+        )
+        yield Item("key-round", text, "/settings/recovery-code", gettext("Check it"))
     if transports.of(wiring().settings) is not None and not found.is_address_confirmed:
         text = (
             gettext("Your address for letters is not confirmed yet.")

@@ -16,6 +16,7 @@ import pytest
 from tests.browser import pages
 from tests.browser.conftest import sign_in
 from tests.support.auditing import engaged, integrate
+from tests.support.oauth_client import new_key
 from tests.support.world import PASSPHRASE
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
@@ -146,6 +147,14 @@ def test_every_page_is_accessible(served, page, language, colours, width):
     page.click('button[value="check"]')
     page.wait_for_selector("#passphrase")
     look(page, problems, "authorize.check")
+    page.goto("/settings/apps")
+    page.fill("#label", f"{width} {colours} {language}")
+    page.fill("#key", new_key("Ed25519").as_pem(private=False).decode())
+    page.check('input[name=collections][value="contact"]')
+    page.fill("#passphrase", PASSPHRASE)
+    page.click('form[action="/settings/apps"] button')
+    page.wait_for_selector("#app-token")
+    look(page, problems, "personal_apps.add")
     page.goto("/settings/second-step")
     page.fill("#passphrase", PASSPHRASE)
     page.click("main form[method=post] button")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.test_accessibility import look
-from tests.support.world import PASSPHRASE
+from tests.support.world import CALLBACK, PASSPHRASE
 
 
 @pytest.fixture
@@ -31,6 +31,17 @@ def fill_in(page, login):
     page.goto("/sign-in")
     page.fill("#login", login)
     page.fill("#passphrase", PASSPHRASE)
+
+
+def _share_sensitive_data(served, page):
+    """Allow a request that takes a step-up, with the passkey alone (CUX-22)."""
+    page.goto(served.ask(served.sensitive))
+    page.check('input[name=duration][value="P30D"]')
+    page.check("#confirm_sensitive")
+    page.click('button[value="check"]')
+    with page.expect_request(f"{CALLBACK}?**") as sent:
+        page.click("[data-passkey=open]")
+    assert "code=" in sent.value.url
 
 
 def test_a_passkey_from_its_making_to_its_end(served, page):
@@ -64,6 +75,7 @@ def test_a_passkey_from_its_making_to_its_end(served, page):
     page.click("[data-passkey=confirm]")
     page.wait_for_url("**/")
 
+    _share_sensitive_data(served, page)
     page.goto("/settings/passkeys")
     look(page, problems, "passkeys.show-one")
     page.click("text=Remove")

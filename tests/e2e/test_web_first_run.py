@@ -82,6 +82,32 @@ def test_whoever_kept_the_code_goes_on_to_a_beginning(browser):
     assert "Not now" in welcome
 
 
+def test_whoever_skipped_the_check_is_reminded_until_they_show_the_code(browser):
+    """P-17: by some groups at the beginning or by the whole code later; a new code begins anew."""
+    reminder = "You have not checked yet that you kept your recovery code"
+    form = browser.get("/sign-up/passphrase")
+    shown = browser.submit(form, "passphrase", login="elvin")
+    passphrase = form.page.form("passphrase").fields["passphrase"][0]
+    page = asking(browser, shown)
+    assert reminder in browser.get("/").text
+    later = browser.get("/settings/recovery-code")
+
+    wrong = browser.submit(later, "recovery_code", recovery_code="AAAA-" * 7 + "AAAA")
+    right = browser.submit(wrong, "recovery_code", recovery_code=code_of(shown).lower())
+
+    assert (wrong.status, right.location) == (422, "/")
+    assert 'href="#recovery_code"' in wrong.text
+    assert reminder not in browser.get("/").text
+    assert "You showed on" in browser.get("/settings/recovery-code").text
+    settings = browser.get("/settings/recovery-code")
+    second = browser.submit(settings, "passphrase", passphrase=passphrase)
+    assert reminder in browser.get("/").text
+    assert browser.submit(page, "check", **groups_of(page, code_of(shown))).status == 422
+    page = asking(browser, second)
+    browser.submit(page, "check", **groups_of(page, code_of(second)))
+    assert reminder not in browser.get("/").text
+
+
 def test_a_wrong_group_is_explained_and_leads_to_a_new_code(browser):
     """UI-19"""
     done = sign_up(browser)

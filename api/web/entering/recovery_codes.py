@@ -73,6 +73,7 @@ def check(visitor: Visitor) -> ResponseReturnValue:
     typed = [_compact(request.form.get(f"group-{number}", "")) for number in asked]
     given = request.form.get("check", "")
     if given.isascii() and hmac.compare_digest(_check(visitor, asked, typed), given):
+        wiring().accounts.note_recovery_code_kept(visitor.vault.id)
         flashes.put("code-kept")
         return guards.see_other(forms.next_path())
     problem = Problem(f"group-{asked[0]}", words.issue(Issue("code", "wrong_groups", "")))
@@ -103,10 +104,29 @@ def replace(visitor: Visitor) -> ResponseReturnValue:
     return shown(services.accounts.replace_recovery_code(entered), "/settings")
 
 
+@blueprint.post(f"{_PAGE}/kept")
+@guards.signed_in
+def kept(visitor: Visitor) -> ResponseReturnValue:
+    """Take the whole code from whoever was not asked for some of it, or did not answer then."""
+    try:
+        wiring().accounts.try_recovery_code(
+            visitor.vault.id, request.form.get("recovery_code", "").strip()
+        )
+    except WrongSecretError:
+        problem = words.issue(Issue("recovery_code", "not_the_code", ""))
+        return _page(visitor, 422, Problem("recovery_code", problem))
+    except LimitExceededError as error:
+        return entrance.later(_page(visitor, 429, entrance.wait(error, "recovery_code")), error)
+    flashes.put("code-kept")
+    return guards.see_other("/")
+
+
 def _page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
+    account = wiring().accounts.account(visitor.vault.id)
     return pages.page(
         "entering/recovery_code_new.html",
         status,
+        kept_at=account.recovery_kept_at if account else None,
         proofs=proofs.kinds(visitor.vault.id),
         problems=problems,
     )
@@ -132,7 +152,10 @@ def _asked() -> list[int]:
 def _check(visitor: Visitor, asked: list[int], groups: list[str]) -> str:
     # Longer than what tokens of forms are made from, so that neither is ever the other.
     named = "".join(f" {number}:{text}" for number, text in zip(asked, groups, strict=True))
-    return security.csrf_token(b"recovery code " + visitor.sign_in.bytes + named.encode())
+    # Of the code that holds now: an older page says nothing of a newer code.
+    account = wiring().accounts.account(visitor.vault.id)
+    of_code = account.recovery_verifier if account else b""
+    return security.csrf_token(b"recovery code " + visitor.sign_in.bytes + of_code + named.encode())
 
 
 def _compact(typed: str) -> str:

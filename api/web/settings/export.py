@@ -49,11 +49,10 @@ def take(visitor: Visitor) -> ResponseReturnValue:
 
 
 def _page(visitor: Visitor, status: int = 200, *problems: Problem) -> Response:
-    services = wiring()
     return pages.page(
         "settings/export.html",
         status,
-        total=sum(services.records(visitor).counts().values()),
+        outlook=exporting.outlook(wiring(), visitor),
         proofs=proofs.kinds(visitor.vault.id),
         problems=problems,
     )
