@@ -52,10 +52,19 @@ def live(world, aysel):
 
 def test_everything_is_in_the_archive_and_its_receipts_are_proved(world, hers, aysel, tmp_path):
     live(world, aysel)
+    before = exporting.outlook(world.services, aysel.visitor)
+    said = hers.get("/export").text
 
     answer = take(hers)
     archive = opened(answer)
 
+    names = archive.namelist()
+    assert f"{before.records} records" in said
+    assert (before.files, before.receipts) == (
+        sum(name.startswith("files/") for name in names),
+        sum(name.startswith("receipts/") and name.endswith(".json") for name in names),
+    )
+    assert len(answer.response.content) < before.most_bytes < 2_000_000
     headers = answer.response.headers
     assert (answer.status, headers["Content-Type"]) == (200, MEDIA_TYPE)
     assert headers["Content-Disposition"].startswith("attachment; filename=personal-data-store-")

@@ -246,6 +246,8 @@ def test_a_long_search_goes_on_in_slices_without_a_script(aysel, hers, monkeypat
 
     pages = [hers.get("/vault?q=topic") for _ in range(3)]
 
+    again = '<noscript><meta http-equiv="refresh"'
+    assert [again in page.text for page in pages] == [True, True, False]
     assert "Looked through 3 of 7" in pages[0].text
     assert "Looked through 6 of 7" in pages[1].text
     assert 'href="/vault?q=topic"' in pages[0].text
