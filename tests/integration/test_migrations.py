@@ -312,7 +312,7 @@ def test_a_step_back_leaves_no_key_with_a_personal_app(engine):
 
 
 def test_accounts_stay_when_it_is_forgotten_who_kept_a_recovery_code(engine):
-    schema.upgrade(engine, "0035")
+    schema.upgrade(engine, "0036")
     account = text(
         "INSERT INTO accounts (bucket, vault_id, login_box, muted, passphrase_verifier,"
         " passphrase_salt, argon2, pepper_version, recovery_verifier, locale, theme)"
@@ -320,11 +320,11 @@ def test_accounts_stay_when_it_is_forgotten_who_kept_a_recovery_code(engine):
     )
     with engine.begin() as connection:
         connection.execute(account, {"it": random_uuid().hex, "blob": b"sealed"})
-    schema.upgrade(engine, "0036")
+    schema.upgrade(engine, "0037")
     with engine.begin() as connection:
         assert connection.execute(text("SELECT recovery_kept_at FROM accounts")).all() == [(None,)]
         connection.execute(text("UPDATE accounts SET recovery_kept_at = '2026-01-01'"))
-    schema.downgrade(engine, "0035")
+    schema.downgrade(engine, "0036")
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT locale FROM accounts")).all() == [("az",)]
