@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.test_accessibility import look
+from tests.browser.test_accessibility import AXE, look
 from tests.support.world import CALLBACK, PASSPHRASE
 
 
 @pytest.fixture
 def page(open_page):
-    """Give a window with a security key plugged in."""
+    """Give a window with a security key plugged in, in which every page comes with axe."""
     page = open_page(locale="en")
+    page.add_init_script(AXE)
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {
