@@ -17,7 +17,7 @@ from consent.auditing import search, searches
 from consent.auditing.engagements import Seat
 from consent.auditing.indexing import Channel
 from consent.auditing.models import SavedSearch
-from consent.auditing.search import Page, Query
+from consent.auditing.search import Page, ProofState, Query
 from consent.formats.canonical import JSONValue
 from consent.vocabulary import AgreementState, EventName, Purpose
 from pds.catalogue import CATALOGUE
@@ -31,6 +31,7 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "cluster": tuple(CATALOGUE.clusters),
     "state": tuple(AgreementState),
     "channel": tuple(Channel),
+    "proof": tuple(ProofState),
 }
 FILTERS = (
     *("person", "organisation", "agreement", "event", "outcome", "since", "until"),
@@ -40,11 +41,15 @@ FILTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query found: a page, how many in all, and how many events still wait for the log."""
+    """What a query found: a page, how many in all, and how many events still wait for the log.
+
+    `erased` counts, by rule, what was passed over because nobody can read it any more.
+    """
 
     page: Page
     count: int
     waiting: int
+    erased: Mapping[str, int]
 
     @property
     def is_exact(self) -> bool:
@@ -81,9 +86,10 @@ def answer(services: Wiring, seat: Seat, query: Query, *, before: int | None, li
         page = search.find(session, seat.scope, query, before=before, limit=limit)
         count = search.count(session, seat.scope, query)
         waiting = search.waiting(session)
+        erased = search.erased(session, seat.scope, query)
     if before is None:
         log(services, count=count)
-    return Answer(page, count, waiting)
+    return Answer(page, count, waiting, erased)
 
 
 def keep(services: Wiring, seat: Seat, name: str, query: Query) -> UUID:

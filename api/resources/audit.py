@@ -135,6 +135,7 @@ def events(seat: Seat) -> Response:
             "count": min(found.count, search.COUNT_MOST),
             "count_is_exact": found.is_exact,
             "waiting": found.waiting,
+            "erased": dict(found.erased),
             "events": [each.to_dict() for each in found.page.events],
             "before": found.page.before,
         }

@@ -42,6 +42,7 @@ def agreement(seat: Seat, agreement_id: UUID) -> Response:
             "shown": [_shown(each) for each in timeline.shown],
             "steps": [_step(each) for each in timeline.steps],
             "is_cut": timeline.is_cut,
+            "erased": dict(timeline.erased),
             "withdrawal": _latency(timeline.latency) if timeline.latency else None,
             "at": _instant(course.instant) if course.instant else None,
         }

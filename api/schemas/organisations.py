@@ -190,3 +190,6 @@ class LogEntriesSchema(Schema):
     )
     entries = fields.List(fields.Dict(), required=True)
     has_more = fields.Boolean(required=True)
+    erased = fields.List(
+        fields.Dict(), metadata={"description": "What was erased since, if anything was."}
+    )

@@ -466,6 +466,18 @@ CHANNELS: Mapping[str, LazyString] = {
     "clock": _l("by time"),
 }
 
+PROOF_STATES: Mapping[str, LazyString] = {
+    "proved": _l("in the signed tree"),
+    "waiting": _l("waits for witnesses to sign"),
+    "erased": _l("erased"),
+}
+# What a retention class is about, by its name in `consent/retention.yaml`.
+RETENTION: Mapping[str, LazyString] = {
+    "records": _l("data of the vault"),
+    "consent": _l("consents and reads"),
+    "access": _l("opening of vaults"),
+}
+
 # Why others ended an agreement.
 REASONS: Mapping[str, LazyString] = {
     TerminationReason.SERVICE_ENDED: _l("the service has ended"),
@@ -740,6 +752,12 @@ def event(name: str) -> str:
 def event_of_others(name: str) -> str:
     """Name an event for an auditor; one without a word of its own by its code."""
     return str(EVENTS_OF_OTHERS.get(name, name))
+
+
+def erased_by(rule: str) -> str:
+    """Name the retention class whose period was over when an entry was erased."""
+    name = rule.partition(".")[0]
+    return str(RETENTION.get(name, name))
 
 
 def step(what: str) -> str:

@@ -46,7 +46,7 @@ def _look_up(ctx: RunContext, cited: CitedStream) -> None:
     while has_more and after < cited.seq:
         page = _page(ctx, cited.stream, after)
         _require_reads(ctx, cited.stream, named, (entry.event.pub for entry in page.entries))
-        through = after + len(page.entries)
+        through = after + page.numbers
         has_more = page.has_more and through > after
         if through > after:
             with ctx.store.write(ctx.lease) as state:

@@ -58,6 +58,15 @@ _BY_COMMAND = (
     "hold.",
     "deployment.",
 )
+# What the row of an entry says whose public part was erased: nothing of it (LOG-9).
+ERASED: dict[str, object] = {
+    "name": "",
+    "purpose": None,
+    "collections": "",
+    "outcome": "",
+    "channel": "",
+    "count": 0,
+}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,17 +120,21 @@ def _placed() -> Any:  # noqa: ANN401 - a Select of many columns
 def _searchable(session: Session, row: Row[Any]) -> dict[str, object]:
     # An event or a payload that is gone leaves a row that says so.
     public: Any = parse(row.pub) if row.pub is not None else {}
-    return {
+    found = {
         "index": row.place,
         "minute": (row.at or _BEGINNING).replace(second=0, microsecond=0),
-        "name": row.name or "",
         "organisation_id": row.organisation_id or _asked_by(session, row, public.get("client")),
         "is_operators": row.stream == DEPLOYMENT_STREAM,
         "grant_id": row.grant_id,
+    }
+    if row.pub is None:
+        return found | ERASED
+    return found | {
+        "name": row.name,
         "purpose": public.get("purpose"),
         "collections": joined(public.get("collections", ())),
-        "outcome": public.get("outcome", "erased"),
-        "channel": channel(row.name or "", row.actor).value,
+        "outcome": public.get("outcome"),
+        "channel": channel(row.name, row.actor).value,
         "count": public.get("count", 0),
     }
 

@@ -51,6 +51,7 @@ class SearchableEvent(Base):
     """What auditors search for: public parts of placed events, written by the worker.
 
     Nothing rests on it: it says again what `events` and their payloads say, and can be made anew.
+    Of an entry whose public part was erased the row stays, without a name or anything else it said.
     """
 
     __tablename__ = "searchable_events"
@@ -62,7 +63,7 @@ class SearchableEvent(Base):
     )
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     minute: Mapped[datetime] = mapped_column(UTCDateTime)  # when it happened, cut to the minute
-    name: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(40))  # empty: erased
     # Whose business it is; null: the operator's, or the owner's of a vault alone.
     organisation_id: Mapped[UUID | None] = mapped_column(Uuid)
     is_operators: Mapped[bool]  # of the deployment's own stream

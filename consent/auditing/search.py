@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,16 @@ from sqlalchemy.orm import Session
 from consent.auditing.engagements import Scope
 from consent.auditing.models import SearchableEvent
 from consent.formats.canonical import JSONValue
-from consent.models import Agreement, Event, Grant, LogEntry, LogPending, Request
+from consent.models import (
+    Agreement,
+    Event,
+    EventErasure,
+    Grant,
+    LogEntry,
+    LogPending,
+    LogState,
+    Request,
+)
 from pds.catalogue import CATALOGUE
 from pds.clock import rfc3339
 
@@ -26,7 +36,8 @@ class Query:
     """What is looked for; None: whatever.
 
     `person` is a pseudonym of the engagement. `since` is inclusive, `until` exclusive, both narrow
-    the engagement's period and never widen it. `state` is the agreement's, at present.
+    the engagement's period and never widen it. `state` is the agreement's, at present. Without a
+    `proof` what was erased is passed over: `erased` counts it.
     """
 
     person: str | None = None
@@ -39,15 +50,26 @@ class Query:
     event: str | None = None
     channel: str | None = None
     outcome: str | None = None
+    proof: str | None = None  # a `ProofState`
     since: datetime | None = None
     until: datetime | None = None
+
+
+class ProofState(StrEnum):
+    """How far an entry is proved, and whether anybody can still read it."""
+
+    PROVED = "proved"  # in the tree that is signed and published
+    WAITING = "waiting"  # in the tree, which witnesses have yet to cosign
+    ERASED = "erased"  # in a tree, as noise
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """An event as an auditor sees it; `index` is its place in the log.
 
-    `reference` is stream and number, None where the stream would name a vault.
+    `reference` is stream and number, None where the stream would name a vault. Of an erased one
+    `erased_by` is the rule, `class.public` of the retention table, and nothing is left but its
+    place and whose it was.
     """
 
     index: int
@@ -62,9 +84,19 @@ class Found:
     count: int
     channel: str
     reference: str | None
+    erased_by: str | None = None
 
     def to_dict(self) -> dict[str, JSONValue]:
-        """Return the JSON object that API and packs give."""
+        """Return the JSON object that API and packs give; packs hold none that was erased."""
+        if self.erased_by is not None:
+            return {
+                "index": self.index,
+                "organisation": str(self.organisation_id) if self.organisation_id else None,
+                "person": self.person,
+                "agreement": str(self.agreement_id) if self.agreement_id else None,
+                "entry": self.reference,
+                "erased_by": self.erased_by,
+            }
         return {
             "index": self.index,
             "time": rfc3339(self.minute),
@@ -129,11 +161,10 @@ def waiting(session: Session) -> int:
 def conditions(session: Session, scope: Scope, query: Query) -> list[ColumnElement[bool]]:
     """Return what an event must meet to be within an engagement and found by a query."""
     event = SearchableEvent
-    found = [in_scope(scope), _between_places(session, scope, query)]
+    found = [_is_within(scope), *_of_proof(session, query.proof), *_narrower(session, scope, query)]
     found += [
         column == wanted
         for column, wanted in (
-            (event.organisation_id, query.organisation),
             (event.purpose, query.purpose),
             (event.name, query.event),
             (event.channel, query.channel),
@@ -141,12 +172,21 @@ def conditions(session: Session, scope: Scope, query: Query) -> list[ColumnEleme
         )
         if wanted is not None
     ]
-    if query.since is not None or query.until is not None:
-        found.append(_in_time(*_period(scope, query)))
     if query.collection is not None:
         found.append(_has_collection(query.collection))
     if query.cluster is not None:
         found.append(or_(false(), *map(_has_collection, collections_of(query.cluster))))
+    return found
+
+
+def _narrower(session: Session, scope: Scope, query: Query) -> list[ColumnElement[bool]]:
+    """Return the conditions that erased entries meet or not like any other: whose, and when."""
+    event = SearchableEvent
+    found = [_between_places(session, scope, query)]
+    if query.organisation is not None:
+        found.append(event.organisation_id == query.organisation)
+    if query.since is not None or query.until is not None:
+        found.append(_in_time(*_period(scope, query)))
     if query.state is not None or query.agreement is not None:
         found.append(event.grant_id.in_(_grants(scope, query)))
     if query.person is not None:
@@ -154,8 +194,50 @@ def conditions(session: Session, scope: Scope, query: Query) -> list[ColumnEleme
     return found
 
 
+def _of_proof(session: Session, proof: str | None) -> list[ColumnElement[bool]]:
+    event = SearchableEvent
+    if proof == ProofState.ERASED:
+        return [event.name == ""]
+    if proof is None:
+        return [event.name != ""]
+    published = session.scalar(select(func.max(LogState.published_size))) or 0
+    is_signed = event.index < published if proof == ProofState.PROVED else event.index >= published
+    return [event.name != "", is_signed]
+
+
+def erased(session: Session, scope: Scope, query: Query) -> dict[str, int]:
+    """Count what a query passes over because it was erased, by the rule that took it (AUD-9).
+
+    Whose it was and when is still known, what it said is not: filters by that leave nothing out.
+    """
+    some = (
+        select(EventErasure.rule)
+        .select_from(SearchableEvent)
+        .join(LogEntry, LogEntry.index == SearchableEvent.index)
+        .join(
+            EventErasure,
+            and_(
+                EventErasure.bucket == LogEntry.bucket, EventErasure.event_id == LogEntry.event_id
+            ),
+        )
+        .where(
+            SearchableEvent.name == "",
+            _is_within(scope),
+            *_narrower(session, scope, query),
+        )
+        .limit(COUNT_MOST)
+        .subquery()
+    )
+    counted = select(some.c.rule, func.count()).group_by(some.c.rule).order_by(some.c.rule)
+    return {row[0]: row[1] for row in session.execute(counted)}
+
+
 def in_scope(scope: Scope) -> ColumnElement[bool]:
-    """Return the condition that an event is within an engagement."""
+    """Return the condition that an event is within an engagement, and was not erased."""
+    return and_(SearchableEvent.name != "", _is_within(scope))
+
+
+def _is_within(scope: Scope) -> ColumnElement[bool]:
     event = SearchableEvent
     in_period = _in_time(scope.since, scope.until)
     if scope.organisations is not None:
@@ -220,9 +302,14 @@ def described(session: Session, scope: Scope, rows: Sequence[SearchableEvent]) -
             Event.stream,
             Event.seq,
             Grant.agreement_id,
+            EventErasure.rule,
         )
         .join(Event, and_(Event.bucket == LogEntry.bucket, Event.id == LogEntry.event_id))
         .outerjoin(Grant, and_(Grant.bucket == Event.bucket, Grant.id == Event.grant_id))
+        .outerjoin(
+            EventErasure,
+            and_(EventErasure.bucket == Event.bucket, EventErasure.event_id == Event.id),
+        )
         .where(LogEntry.index.in_([row.index for row in rows]))
     )
     more = {row.place: row for row in session.execute(query)}
@@ -245,6 +332,7 @@ def described(session: Session, scope: Scope, rows: Sequence[SearchableEvent]) -
                 count=row.count,
                 channel=row.channel,
                 reference=None if names_vault or known is None else f"{known.stream}/{known.seq}",
+                erased_by=(known.rule if known else None) or ("" if not row.name else None),
             )
         )
     return found

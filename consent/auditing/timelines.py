@@ -20,7 +20,7 @@ from consent import past
 from consent.auditing import search
 from consent.auditing.engagements import Scope
 from consent.auditing.models import SearchableEvent
-from consent.auditing.search import Found
+from consent.auditing.search import Found, Query
 from consent.formats import canonical
 from consent.models import (
     Agreement,
@@ -98,7 +98,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All of it; `is_cut` tells that only the newest events are there."""
+    """All of it; `is_cut` tells that only the newest events are there.
+
+    `erased` counts entries that are passed over because they were erased, by the rule that did.
+    """
 
     agreement: Agreement
     person: str
@@ -106,6 +109,7 @@ class Timeline:
     steps: Sequence[Step]
     latency: Latency | None
     is_cut: bool
+    erased: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ def of_agreement(session: Session, scope: Scope, found: Agreement) -> Timeline:
         select(SearchableEvent)
         .where(
             SearchableEvent.grant_id.in_(_grants(found)),
+            SearchableEvent.name != "",
             SearchableEvent.minute < scope.until,
             or_(
                 SearchableEvent.minute >= scope.since,
@@ -163,6 +168,7 @@ def of_agreement(session: Session, scope: Scope, found: Agreement) -> Timeline:
         steps=steps,
         latency=latency(session, scope, found),
         is_cut=len(rows) > EVENTS_MOST,
+        erased=search.erased(session, scope, Query(agreement=found.id)),
     )
 
 

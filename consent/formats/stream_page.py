@@ -3,20 +3,25 @@
     {"stream", "checkpoint": note, "consistency": [hash],
      "entries": [{"index", "leaf_proof": [hash], "event": {"pub", "r_pub", "c_priv"},
                   "private": null}],
-     "has_more": bool}
+     "has_more": bool,
+     "erased": [{"index", "leaf_hash", "leaf_proof": [hash], "stream", "seq", "rule"}]}
 
-Entries are as in a bundle, in order of number. `consistency` leads from the tree that the reader
-named to the checkpoint's. Whoever got `PDS-Log-Entry` with an answer finds here whether the log
-holds it, and every number before it; the keys and the earlier checkpoint are the reader's own.
+Entries are as in a bundle, in order of number. `erased` is there where some were erased since, in
+order as well, with the rule that took them: their leaves are still proved, what they were nobody
+can say. `consistency` leads from the tree that the reader named to the checkpoint's. Whoever got
+`PDS-Log-Entry` with an answer finds here whether the log holds it, and every number before it; the
+keys and the earlier checkpoint are the reader's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import merge
+from typing import NamedTuple
 
 from consent.formats import fields
-from consent.formats.bundle import BundleEntry, hashes
+from consent.formats.bundle import BundleEntry, ErasedEntry, hashes
 from consent.formats.canonical import JSONValue
 from consent.formats.checkpoint import Checkpoint, open_checkpoint
 from consent.formats.encoding import b64
@@ -36,16 +41,25 @@ class StreamPage:
     consistency: tuple[bytes, ...]
     entries: tuple[BundleEntry, ...]
     has_more: bool
+    erased: tuple[ErasedEntry, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of the stream it tells of."""
+        return len(self.entries) + len(self.erased)
 
     def to_dict(self) -> dict[str, JSONValue]:
         """Return the JSON object."""
-        return {
+        found: dict[str, JSONValue] = {
             "stream": self.stream,
             "checkpoint": self.checkpoint,
             "consistency": [b64(each) for each in self.consistency],
             "entries": [entry.to_dict() for entry in self.entries],
             "has_more": self.has_more,
         }
+        if self.erased:
+            found["erased"] = [entry.to_dict() for entry in self.erased]
+        return found
 
     @classmethod
     def from_dict(cls, value: object, where: str = "page") -> StreamPage:
@@ -54,13 +68,14 @@ class StreamPage:
         Raises:
             MalformedError: it does not have the form; `where` begins the path of what is wrong.
         """
-        found = fields.members(value, where, required=_MEMBERS)
+        found = fields.members(value, where, required=_MEMBERS, optional=("erased",))
         return cls(
             stream=fields.text(found["stream"], f"{where}.stream"),
             checkpoint=fields.long_text(found["checkpoint"], f"{where}.checkpoint"),
             consistency=hashes(found["consistency"], f"{where}.consistency"),
             entries=fields.each(BundleEntry.from_dict, found["entries"], f"{where}.entries"),
             has_more=fields.boolean(found["has_more"], f"{where}.has_more"),
+            erased=fields.each(ErasedEntry.from_dict, found.get("erased", []), f"{where}.erased"),
         )
 
     def verify(
@@ -91,15 +106,31 @@ class StreamPage:
                 new_root=signed.root,
                 proof=self.consistency,
             )
-        for number, entry in enumerate(self.entries, start=after + 1):
-            part = entry.event.pub
-            if (part.stream, part.seq) != (stream, number):
+        told = [
+            _Leaf(
+                (each.event.pub.stream, each.event.pub.seq),
+                each.index,
+                leaf_hash(each.event.entry()),
+                each.leaf_proof,
+            )
+            for each in self.entries
+        ]
+        gone = [
+            _Leaf((each.stream, each.seq), each.index, each.leaf_hash, each.leaf_proof)
+            for each in self.erased
+        ]
+        # Each of the two in its order; what is not is no sequence of numbers afterwards either.
+        for number, leaf in enumerate(merge(told, gone), start=after + 1):
+            if leaf.number != (stream, number):
                 raise VerificationError(f"{stream}/{number} is not in the log")
             verify_inclusion(
-                leaf_hash(entry.event.entry()),
-                index=entry.index,
-                size=signed.size,
-                proof=entry.leaf_proof,
-                root=signed.root,
+                leaf.hash, index=leaf.place, size=signed.size, proof=leaf.proof, root=signed.root
             )
         return signed
+
+
+class _Leaf(NamedTuple):
+    number: tuple[str, int]
+    place: int
+    hash: bytes
+    proof: tuple[bytes, ...]

@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import Row, and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from consent.auditing.indexing import ERASED
 from consent.auditing.models import SearchableEvent
 from consent.log import holds
 from consent.log.entries import EventLog
@@ -190,9 +191,11 @@ def _drop_public(
     session.execute(
         delete(EventPayload).where(EventPayload.bucket == bucket, EventPayload.event_id.in_(ids))
     )
-    # What auditors search is a copy of public parts.
+    # What auditors search is a copy of public parts; that something stood there is told on.
     places = [row.place for row, _ in events]
-    session.execute(delete(SearchableEvent).where(SearchableEvent.index.in_(places)))
+    session.execute(
+        update(SearchableEvent).where(SearchableEvent.index.in_(places)).values(**ERASED)
+    )
     session.execute(
         insert(EventErasure),
         [

@@ -258,6 +258,7 @@ def page_of_stream(
         consistency=tuple(proof),
         entries=tuple(_entries(page, tree, None)),
         has_more=len(events) > len(page),
+        erased=tuple(_erased(page, tree)),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from consent.auditing import alerts
+from consent.log import erasing
 from pds.ids import random_uuid
 from tests.support.auditing import asked_by, engaged, integrate, new_auditor, pseudonym_of
 
@@ -242,3 +244,30 @@ def test_a_second_auditor_and_nobody_else_agrees_on_the_page(world, aysel, shop,
     assert [each.status for each in (own, agreed, again, nowhere)] == [409, 303, 409, 404]
     assert "Decided by" in mine.get(desk).text
     assert "Rauf" in mine.get(desk).text
+
+
+def test_pages_say_what_they_pass_over_because_it_was_erased(world, browser):
+    """AUD-9: how many entries, and of which retention class; nothing that they told."""
+    person, shop = world.person(), world.organisation()
+    person.save("contact", email="aysel@poct.example")
+    connected = world.connect(person, shop, shop.publish(required=["contact.email"]))
+    connected.withdraw()
+    integrate(world)
+    auditor, services = engaged(world), world.services
+    desk = auditor.sign_in(browser)
+    later = services.clock.now() + timedelta(days=3660)
+    position = erasing.START
+    while position is not None:
+        position = services.uow.write(
+            lambda session, at=position: erasing.step(session, services.log, at, now=later)
+        )
+
+    searched = browser.get(f"{desk}/events")
+    erased = browser.get(f"{desk}/events?proof=erased")
+    course = browser.get(f"{desk}/agreements/{connected.agreement_id}")
+
+    for page in (searched, course):
+        assert "erased when their time was over, and are not shown: consents and reads" in page.text
+    rows = erased.text.partition("<tbody")[2].partition("</tbody")[0]
+    assert rows.count("erased</a>") == rows.count("<tr>") >= 2
+    assert "<time" not in rows

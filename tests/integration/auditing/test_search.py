@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, text, update
+from sqlalchemy.orm import Session
 
 from consent.auditing import indexing, search, searches
 from consent.auditing.engagements import Scope
 from consent.auditing.pseudonyms import Pseudonyms
 from consent.auditing.search import Query
+from consent.models import LogState
 from pds.clock import rfc3339
 from pds.ids import random_uuid
 from tests.support.auditing import engaged
@@ -48,6 +50,9 @@ def whole(world):
         ({"event": "consent.given", "channel": "clock"}, 0),
         ({"event": "consent.refused"}, 1),
         ({"event": "vault.unlocked"}, 0),
+        ({"event": "data.read", "proof": "proved"}, 3),
+        ({"event": "data.read", "proof": "waiting"}, 0),
+        ({"proof": "erased"}, 0),
     ],
     ids=str,
 )
@@ -187,6 +192,23 @@ def planned(session):
     event.listen(connection, "before_cursor_execute", note)
     yield found
     event.remove(connection, "before_cursor_execute", note)
+
+
+def test_what_waits_for_witnesses_is_told_from_what_is_proved(world):
+    """AUD-2: an entry is proved once a published checkpoint reaches it."""
+    now, year = world.services.clock.now(), timedelta(365)
+    names = Pseudonyms.of_engagement(bytes(32), random_uuid())
+    scope = Scope(random_uuid(), None, now - year, now + year, now + year, names)
+    with Session(world.services.uow.engine) as session:
+        everything = search.find(session, scope, Query(), limit=500).events
+        size = everything[2].index
+        session.execute(update(LogState).values(published_size=size))
+        waits = search.find(session, scope, Query(proof="waiting")).events
+        proved = search.count(session, scope, Query(proof="proved"))
+        session.rollback()
+
+    assert [each.index for each in waits] == [each.index for each in everything[:3]]
+    assert proved == len(everything) - 3
 
 
 def test_counting_stops(world, monkeypatch):

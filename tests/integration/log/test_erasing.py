@@ -10,7 +10,12 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import delete, func, select, update
 
-from api import cli
+from api import cli, schema
+from consent.auditing import indexing, search
+from consent.auditing.engagements import Scope
+from consent.auditing.models import SearchableEvent
+from consent.auditing.pseudonyms import Pseudonyms
+from consent.auditing.search import Query
 from consent.formats.verify import verify_bundle
 from consent.log import erasing, evidence, holds
 from consent.models import Event, EventErasure, EventPayload, Grant
@@ -111,6 +116,52 @@ def test_what_is_over_is_erased_by_rule_and_count_and_the_evidence_still_verifie
     before = count(told, EventErasure)
     whole_pass(told, START + YEARS + timedelta(days=10))
     assert count(told, EventErasure) == before
+
+
+def whole_scope():
+    names = Pseudonyms.of_engagement(bytes(32), random_uuid())
+    return Scope(random_uuid(), None, START - YEARS, START + 2 * YEARS, START + 2 * YEARS, names)
+
+
+def searchable(told):
+    query = select(*SearchableEvent.__table__.columns).order_by(SearchableEvent.index)
+    with told.store.uow.read() as session:
+        return [tuple(row) for row in session.execute(query)]
+
+
+def test_searches_say_what_they_pass_over_and_why(told):
+    """AUD-9, AUD-2: place, stream and rule are told, and the counts add up; so after a restore."""
+    told.store.uow.write(indexing.follow)
+    scope, everything = whole_scope(), Query()
+    with told.store.uow.read() as session:
+        before = search.count(session, scope, everything)
+    whole_pass(told, START + YEARS + timedelta(days=9), limit=100)
+    with told.store.uow.read() as session:
+        left = search.count(session, scope, everything)
+        passed_over = search.erased(session, scope, everything)
+        narrowed = search.erased(session, scope, Query(event="data.read", since=START))
+        elsewhere = search.erased(session, scope, Query(organisation=random_uuid()))
+        found = search.find(session, scope, Query(proof="erased")).events
+
+    number = sum(passed_over.values())
+    assert passed_over == narrowed == {"consent.public": number}
+    assert (left + number, elsewhere) == (before, {})
+    stream = f"g.{told.grants[0].grant_id.hex}"
+    assert [each.reference for each in found] == [f"{stream}/{at}" for at in range(number, 0, -1)]
+    said = {"event", "time", "purpose", "collections", "outcome", "count", "channel"}
+    assert not said & {name for each in found for name in each.to_dict()}
+    assert {each.erased_by for each in found} == {"consent.public"}
+
+    told.sequencer.run()
+    told.store.uow.write(indexing.follow)
+    rows, engine = searchable(told), told.store.uow.engine
+    schema.downgrade(engine, "0037")
+    assert len(searchable(told)) < len(rows)
+    schema.upgrade(engine)
+    assert searchable(told) == rows
+    told.store.uow.write(lambda session: session.execute(delete(SearchableEvent)))
+    told.store.uow.write(indexing.follow)
+    assert searchable(told) == rows
 
 
 def test_a_hold_stops_it_until_it_is_lifted(told):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from consent.formats import merkle
-from consent.formats.bundle import BundleEntry
+from consent.formats.bundle import BundleEntry, ErasedEntry
 from consent.formats.checkpoint import Checkpoint, open_checkpoint
 from consent.formats.errors import MalformedError, VerificationError
 from consent.formats.note import Signer
@@ -62,6 +62,43 @@ def test_a_page_verifies_and_hands_on_its_tree_p_33(size):
 
 def test_a_page_goes_on_after_a_number_p_33():
     assert verify(page_after(2), after=2).size == len(LOG.entries)
+
+
+def erase(page, at):
+    """Return the page once that entry was erased."""
+    entry = page.entries[at]
+    part = entry.event.pub
+    gone = ErasedEntry(
+        entry.index,
+        merkle.leaf_hash(entry.event.entry()),
+        entry.leaf_proof,
+        part.stream,
+        part.seq,
+        "consent.public",
+    )
+    return replace(drop(page, at), erased=(gone,))
+
+
+@pytest.mark.parametrize("at", range(len(page_after().entries)))
+def test_an_erased_entry_is_told_by_its_rule_and_its_leaf_is_still_proved_aud_9(at):
+    page = erase(page_after(), at)
+
+    verify(page)
+
+    assert StreamPage.from_dict(page.to_dict()) == page
+    assert page.numbers == page_after().numbers
+
+
+def test_an_entry_is_not_called_erased_with_another_leaf_or_number_p_33():
+    page = erase(page_after(), 1)
+    (gone,) = page.erased
+    for wrong in (
+        replace(gone, leaf_hash=bytes(32)),
+        replace(gone, seq=gone.seq + 1),
+        replace(gone, stream="g.1"),
+    ):
+        with pytest.raises(VerificationError):
+            verify(replace(page, erased=(wrong,)))
 
 
 def drop(page, at):
