@@ -8,9 +8,11 @@ of 0.6 ms. SQLite has no such statement, and no round trip.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, insert
+from sqlalchemy import Connection, Insert, bindparam, delete, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -35,6 +37,9 @@ _PENDING = ("bucket", "event_id", "commitment")
 _COLUMNS = {"event_id": "id"}  # in `events` the id is the row's own
 _POSTGRESQL = "postgresql"
 
+Waiting = tuple[int, Any, bytes]
+"""A leaf's bucket, its event's id as the driver has it, and its commitment."""
+
 
 def insert_event(sender: Sender, row: Mapping[str, Any]) -> None:
     """Insert an event, its payload and its pending leaf; `row` has all their columns."""
@@ -48,26 +53,55 @@ def insert_event(sender: Sender, row: Mapping[str, Any]) -> None:
     connection.execute(_INSERT_PENDING, {name: row[name] for name in _PENDING})
 
 
+def take_waiting(connection: Connection, limit: int) -> list[Waiting]:
+    """Delete up to `limit` waiting leaves, the oldest first; return them in order of their ids.
+
+    Deleting is what claims them: a leaf that another transaction has claimed is not returned.
+    """
+    if connection.dialect.name == _POSTGRESQL:
+        oldest = _WAITING.order_by(LogPending.event_id).limit(limit)
+        taken = connection.execute(_TAKE.where(tuple_(*_WAITING.selected_columns).in_(oldest)))
+    else:
+        taken = connection.exec_driver_sql(_TAKE_FIRST, (limit,))
+    return sorted(((*row,) for row in taken), key=itemgetter(1))
+
+
+def insert_places(connection: Connection, first: int, waiting: Sequence[Waiting]) -> None:
+    """Insert where in the tree leaves from `take_waiting` stand, from index `first` on."""
+    mark = "%s" if connection.dialect.name == _POSTGRESQL else "?"
+    places = [(at, bucket, event) for at, (bucket, event, _) in enumerate(waiting, start=first)]
+    connection.exec_driver_sql(_INSERT_PLACE.replace("?", mark), places)
+
+
 def insert_if_absent(session: Session, model: type[Base], row: Mapping[str, Any]) -> None:
     """Insert a row; one with its primary key that is there already stays as it is."""
-    session.execute(_conflicting(session, model).on_conflict_do_nothing(), row)
+    connection = connection_of(session)
+    connection.execute(_if_absent(model, connection.dialect.name), row)
 
 
 def replace_all(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, each in place of one that has its primary key."""
-    if not rows:
-        return
-    table = model.__table__
+    connection = connection_of(session)
+    if rows:
+        connection.execute(_replacing(model, connection.dialect.name), rows)
+
+
+# Made once: making them costs more than running them.
+@cache
+def _if_absent(model: type[Base], dialect: str) -> Insert:
+    return _conflicting(model, dialect).on_conflict_do_nothing()
+
+
+@cache
+def _replacing(model: type[Base], dialect: str) -> Insert:
+    statement, table = _conflicting(model, dialect), model.__table__
     keys = [column.name for column in table.primary_key]
-    statement = _conflicting(session, model)
     others = {name: statement.excluded[name] for name in {*table.columns.keys()} - {*keys}}
-    statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
-    session.execute(statement, rows)
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
 
 
-def _conflicting(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:
-    is_postgresql = session.get_bind().dialect.name == _POSTGRESQL
-    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
+def _conflicting(model: type[Base], dialect: str) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(model) if dialect == _POSTGRESQL else sqlite.insert(model)
 
 
 def _bound(statement: Insert, values: Mapping[str, str]) -> Insert:
@@ -75,6 +109,14 @@ def _bound(statement: Insert, values: Mapping[str, str]) -> Insert:
     return statement.values({column: bindparam(f"new_{name}") for column, name in values.items()})
 
 
+_WAITING = select(LogPending.bucket, LogPending.event_id)
+_TAKE = delete(LogPending).returning(*LogPending.__table__.columns)
+# Rows are numbered as they come, so nothing has to be sorted, however many wait.
+_TAKE_FIRST = """
+DELETE FROM log_pending WHERE rowid IN (SELECT rowid FROM log_pending ORDER BY rowid LIMIT ?)
+RETURNING bucket, event_id, commitment
+"""
+_INSERT_PLACE = 'INSERT INTO log_entries ("index", bucket, event_id) VALUES (?, ?, ?)'
 _INSERT_EVENT = insert(Event)
 _INSERT_PAYLOAD = insert(EventPayload)
 _INSERT_PENDING = insert(LogPending)

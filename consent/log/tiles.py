@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from consent.formats.errors import MalformedError
@@ -13,9 +13,13 @@ from consent.formats.merkle import HASH_BYTES
 from consent.formats.tiles import BundleId, Growth, TileId
 from consent.log.rows import replace_all
 from consent.models import LogTile
+from pds.store import connection_of
 
 BUNDLE_LEVEL = -1
 _BUNDLED_ENTRY_BYTES = 2 + ENTRY_BYTES
+_TILE = select(LogTile.data).where(
+    LogTile.level == bindparam("at_level"), LogTile.index == bindparam("at_index")
+)
 
 
 @dataclass(slots=True)
@@ -43,8 +47,8 @@ class Tiles:
     def _start(self, level: int, index: int, length: int) -> bytes:
         data = self._new.get((level, index))
         if data is None:
-            query = select(LogTile.data).where(LogTile.level == level, LogTile.index == index)
-            data = self.session.execute(query).scalar() or b""
+            place = {"at_level": level, "at_index": index}
+            data = connection_of(self.session).scalar(_TILE, place) or b""
         if len(data) < length:
             raise MalformedError(f"the tile at level {level}, index {index} is missing or short")
         return data[:length]

@@ -218,12 +218,12 @@ def test_a_crash_at_any_statement_leaves_the_log_as_it_was(store, sequencer, eve
     def crashing(session):
         left = [step]
 
-        def crash(_state):
+        def crash(*_statement):
             left[0] -= 1
             if left[0] == 0:
                 raise CrashError
 
-        sqlalchemy_event.listen(session, "do_orm_execute", crash)
+        sqlalchemy_event.listen(session.connection(), "before_cursor_execute", crash)
         sequencer.job(epoch, 20)(session)
         raise CrashError  # after the last statement, before the commit
 
