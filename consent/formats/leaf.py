@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from consent.formats import fields
 from consent.formats.canonical import JSONValue, canonical_bytes
@@ -85,8 +86,7 @@ class PublicPart:
         """
         value: dict[str, JSONValue] = {name: getattr(self, name) for name in _NAMES}
         value["collections"] = list(self.collections)
-        PublicPart.from_dict(value)
-        return value
+        return public_members(value)
 
     @classmethod
     def from_dict(cls, value: object, where: str = "pub") -> PublicPart:
@@ -96,22 +96,28 @@ class PublicPart:
             MalformedError: a member is missing, unknown or breaks the form; `where` begins its
                 path.
         """
-        found = fields.members(value, where, required=_NAMES)
-        return cls(
-            event=_matching(_EVENT, found["event"], f"{where}.event"),
-            time=_whole_minute(found["time"], f"{where}.time"),
-            stream=fields.text(found["stream"], f"{where}.stream"),
-            seq=fields.integer(found["seq"], f"{where}.seq", least=1),
-            client=fields.optional(fields.text, found["client"], f"{where}.client"),
-            grant=fields.optional(fields.text, found["grant"], f"{where}.grant"),
-            collections=fields.distinct_texts(found["collections"], f"{where}.collections"),
-            purpose=fields.optional(fields.text, found["purpose"], f"{where}.purpose"),
-            agreement_sha256=fields.optional(
-                fields.digest, found["agreement_sha256"], f"{where}.agreement_sha256"
-            ),
-            outcome=_matching(_CODE, found["outcome"], f"{where}.outcome"),
-            count=fields.integer(found["count"], f"{where}.count", least=0),
-        )
+        found = public_members(value, where)
+        return cls(**found | {"collections": tuple(found["collections"])})
+
+
+def public_members(value: object, where: str = "pub") -> dict[str, Any]:
+    """Return the members of a public part as they stand: these, all of them, no others.
+
+    Raises:
+        MalformedError: a member is missing, unknown or breaks the form; `where` begins its path.
+    """
+    found = fields.members(value, where, required=_NAMES)
+    _matching(_EVENT, found["event"], f"{where}.event")
+    _whole_minute(found["time"], f"{where}.time")
+    fields.text(found["stream"], f"{where}.stream")
+    fields.integer(found["seq"], f"{where}.seq", least=1)
+    for name in ("client", "grant", "purpose"):
+        fields.optional(fields.text, found[name], f"{where}.{name}")
+    fields.distinct_texts(found["collections"], f"{where}.collections")
+    fields.optional(fields.digest, found["agreement_sha256"], f"{where}.agreement_sha256")
+    _matching(_CODE, found["outcome"], f"{where}.outcome")
+    fields.integer(found["count"], f"{where}.count", least=0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,7 @@ def to_minute(at: datetime) -> str:
     """
     if at.tzinfo is None:
         raise MalformedError("an instant without time zone")
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:00Z")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='minutes')}:00Z"
 
 
 def commit(
@@ -249,13 +255,11 @@ def _check_entry(entry: bytes, c_pub: bytes, c_priv: bytes) -> None:
         raise VerificationError("the entry commits to something else")
 
 
-def _matching(pattern: re.Pattern[str], value: object, where: str) -> str:
-    if pattern.fullmatch(found := fields.text(value, where)) is None:
+def _matching(pattern: re.Pattern[str], value: object, where: str) -> None:
+    if pattern.fullmatch(fields.text(value, where)) is None:
         raise MalformedError(f"{where}: not a code")
-    return found
 
 
-def _whole_minute(value: object, where: str) -> str:
-    if not (found := fields.instant(value, where)).endswith(":00Z"):
+def _whole_minute(value: object, where: str) -> None:
+    if not fields.instant(value, where).endswith(":00Z"):
         raise MalformedError(f"{where}: not cut to the minute")
-    return found

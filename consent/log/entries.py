@@ -28,7 +28,13 @@ from sqlalchemy.orm import Session
 
 from consent.formats.canonical import canonical_bytes, parse
 from consent.formats.errors import MalformedError
-from consent.formats.leaf import BLINDING_BYTES, PublicPart, commitment_to, entry_bytes, to_minute
+from consent.formats.leaf import (
+    BLINDING_BYTES,
+    commitment_to,
+    entry_bytes,
+    public_members,
+    to_minute,
+)
 from consent.log.rows import insert_event
 from pds.clock import Clock
 from pds.crypto.labels import lp
@@ -214,20 +220,20 @@ class EventLog:
             MalformedError: a member breaks the form of the public part.
         """
         private = private or seal_private({})
-        part = PublicPart(
-            event=name,
-            time=to_minute(at),
-            stream=stream,
-            seq=seq,
-            client=None if client is None else str(client),
-            grant=None if grant_id is None else str(grant_id),
-            collections=tuple(collections),
-            purpose=purpose,
-            agreement_sha256=agreement_sha256,
-            outcome=outcome,
-            count=count,
-        )
-        pub, r_pub = canonical_bytes(part.to_dict()), os.urandom(BLINDING_BYTES)
+        members = {
+            "event": name,
+            "time": to_minute(at),
+            "stream": stream,
+            "seq": seq,
+            "client": None if client is None else str(client),
+            "grant": None if grant_id is None else str(grant_id),
+            "collections": [*collections],
+            "purpose": purpose,
+            "agreement_sha256": agreement_sha256,
+            "outcome": outcome,
+            "count": count,
+        }
+        pub, r_pub = canonical_bytes(public_members(members)), os.urandom(BLINDING_BYTES)
         c_pub = commitment_to(pub, r_pub)
         leaf = entry_bytes(c_pub, private.c_priv)
         row = {

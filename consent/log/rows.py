@@ -7,7 +7,7 @@ of 0.6 ms. SQLite has no such statement, and no round trip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -35,22 +35,27 @@ _EVENT = (
 _PAYLOAD = ("bucket", "event_id", "pub", "r_pub", "priv_box", "priv_key")
 _PENDING = ("bucket", "event_id", "commitment")
 _COLUMNS = {"event_id": "id"}  # in `events` the id is the row's own
+_PREFIX = "new_"
 _POSTGRESQL = "postgresql"
+_SQLITE = sqlite.dialect()
 
 Waiting = tuple[int, Any, bytes]
 """A leaf's bucket, its event's id as the driver has it, and its commitment."""
 
 
 def insert_event(sender: Sender, row: Mapping[str, Any]) -> None:
-    """Insert an event, its payload and its pending leaf; `row` has all their columns."""
+    """Insert an event, its payload and its pending leaf; `row` has all their columns.
+
+    What SQLite refuses is raised as its driver's own error.
+    """
     connection = connection_of(sender)
     if connection.dialect.name == _POSTGRESQL:
-        connection.execute(_AT_ONCE, {f"new_{name}": value for name, value in row.items()})
+        connection.execute(_AT_ONCE, {_PREFIX + name: value for name, value in row.items()})
         return
-    event = {_COLUMNS.get(name, name): row[name] for name in _EVENT}
-    connection.execute(_INSERT_EVENT, event)
-    connection.execute(_INSERT_PAYLOAD, {name: row[name] for name in _PAYLOAD})
-    connection.execute(_INSERT_PENDING, {name: row[name] for name in _PENDING})
+    values = {**row, **{name: stored(row[name]) for name, stored in _STORED.items()}}
+    execute = connection.connection.cursor().execute
+    for statement, pick in _ONE_BY_ONE:
+        execute(statement, pick(values))
 
 
 def take_waiting(connection: Connection, limit: int) -> list[Waiting]:
@@ -106,7 +111,20 @@ def _conflicting(model: type[Base], dialect: str) -> postgresql.Insert | sqlite.
 
 def _bound(statement: Insert, values: Mapping[str, str]) -> Insert:
     # SQLAlchemy keeps the bare column names for itself.
-    return statement.values({column: bindparam(f"new_{name}") for column, name in values.items()})
+    return statement.values({column: bindparam(_PREFIX + name) for column, name in values.items()})
+
+
+def _written_out(statement: Insert) -> tuple[str, Callable[[Mapping[str, Any]], Sequence[Any]]]:
+    # As SQLite's driver takes it, with what picks its values out of a row.
+    compiled = statement.compile(dialect=_SQLITE)
+    names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
+    return compiled.string, itemgetter(*names)
+
+
+def _stored(name: str) -> Callable[[Any], Any] | None:
+    # How SQLite's driver takes the values of a column of `events`; None: as they are.
+    column = Event.__table__.columns[_COLUMNS.get(name, name)]
+    return column.type.dialect_impl(_SQLITE).bind_processor(_SQLITE)
 
 
 _WAITING = select(LogPending.bucket, LogPending.event_id)
@@ -117,10 +135,10 @@ DELETE FROM log_pending WHERE rowid IN (SELECT rowid FROM log_pending ORDER BY r
 RETURNING bucket, event_id, commitment
 """
 _INSERT_PLACE = 'INSERT INTO log_entries ("index", bucket, event_id) VALUES (?, ?, ?)'
-_INSERT_EVENT = insert(Event)
-_INSERT_PAYLOAD = insert(EventPayload)
-_INSERT_PENDING = insert(LogPending)
-_AT_ONCE = _bound(_INSERT_PENDING, {name: name for name in _PENDING}).add_cte(
-    _bound(_INSERT_EVENT, {_COLUMNS.get(name, name): name for name in _EVENT}).cte("event"),
-    _bound(_INSERT_PAYLOAD, {name: name for name in _PAYLOAD}).cte("payload"),
-)
+_INSERT_EVENT = _bound(insert(Event), {_COLUMNS.get(name, name): name for name in _EVENT})
+_INSERT_PAYLOAD = _bound(insert(EventPayload), {name: name for name in _PAYLOAD})
+_INSERT_PENDING = _bound(insert(LogPending), {name: name for name in _PENDING})
+_AT_ONCE = _INSERT_PENDING.add_cte(_INSERT_EVENT.cte("event"), _INSERT_PAYLOAD.cte("payload"))
+# SQLAlchemy would take longer to hand these over than SQLite to carry them out.
+_ONE_BY_ONE = [_written_out(each) for each in (_INSERT_EVENT, _INSERT_PAYLOAD, _INSERT_PENDING)]
+_STORED = {name: stored for name in _EVENT if (stored := _stored(name)) is not None}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from pds.store import connection_of
+
 _TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT", "PRAGMA")
+
+
+_VALUE = re.compile(r"x?'(?:[^']|'')*'|\b\d+\b|\bNULL\b")
 
 
 @dataclass
@@ -17,6 +23,18 @@ class Statements:
 
     reads: list[str] = field(default_factory=list)
     jobs: list[list[str]] = field(default_factory=list)
+
+
+@contextmanager
+def _traced(connection, on_statement):
+    # SQLite tells of statements that go past SQLAlchemy, too, with their values written out.
+    is_sqlite = connection.dialect.name == "sqlite"
+    trace = connection.connection.set_trace_callback if is_sqlite else lambda _callback: None
+    trace(lambda statement: on_statement(_VALUE.sub("?", statement)))
+    try:
+        yield
+    finally:
+        trace(None)
 
 
 @contextmanager
@@ -32,7 +50,8 @@ def recorded(world):
                 found.jobs.append([])
                 in_job.append(True)
                 try:
-                    return job(sender)
+                    with _traced(connection_of(sender), on_statement):
+                        return job(sender)
                 finally:
                     in_job.pop()
 
@@ -40,13 +59,13 @@ def recorded(world):
 
         return write
 
-    def on_execute(_connection, _cursor, statement, *_rest):
-        if statement.lstrip().upper().startswith(_TRANSACTION):
-            return
-        if in_job:
-            found.jobs[-1].append(statement)
-        else:
-            found.reads.append(statement)
+    def on_statement(statement):
+        if not statement.lstrip().upper().startswith(_TRANSACTION):
+            (found.jobs[-1] if in_job else found.reads).append(statement)
+
+    def on_execute(connection, _cursor, statement, *_rest):
+        if not in_job or connection.dialect.name != "sqlite":
+            on_statement(statement)
 
     for name in originals:
         setattr(uow, name, writing(name))

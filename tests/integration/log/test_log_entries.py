@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -227,7 +228,7 @@ def test_a_number_is_used_once_in_a_stream(store, events, shared):
 
     store.uow.write(job)
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises((IntegrityError, sqlite3.IntegrityError)):
         store.uow.write(job)
 
 

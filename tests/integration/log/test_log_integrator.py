@@ -102,6 +102,16 @@ def test_the_tree_holds_every_event_once(store, sequencer, events, shared, steps
     assert_whole(store, sequencer, sum(steps))
 
 
+def test_what_has_waited_longest_is_placed_first(store, sequencer, events, shared):
+    log_many(store.uow, shared, events, 5)
+
+    store.uow.write(sequencer.job(sequencer.epoch(), 2))
+
+    with store.uow.read() as session:
+        placed = session.scalars(select(LogEntry.event_id).order_by(LogEntry.index)).all()
+        assert placed == session.scalars(select(Event.id).order_by(Event.seq).limit(2)).all()
+
+
 def test_a_level_two_tile_comes_with_the_65536th_leaf(sqlite_store):
     """Tiles of three levels, as tlog-tiles numbers them."""
     sequencer = Sequencer(sqlite_store.uow)
