@@ -223,6 +223,11 @@ def test_a_receipt_prints_on_one_page(open_page):
     page.goto("/receipts")
     page.goto(page.get_attribute('main a[href^="/receipts/"]', "href"))
     page.emulate_media(media="print")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
 
+    ink = "getComputedStyle(document.querySelector('h1')).color"
+    assert page.evaluate(ink) == "rgb(18, 32, 30)"
     assert not page.locator("header.bar").is_visible()
+    assert page.locator("main").locator("button, [role=button]").all_inner_texts() != []
+    assert not any(each.is_visible() for each in page.locator("main [role=button]").all())
     assert page.pdf(format="A4").count(b"/Type /Page\n") == 1
