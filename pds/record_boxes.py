@@ -175,10 +175,12 @@ def carry_changes(
 ) -> tuple[Changes, frozenset[str]]:
     """Return the change map after a write, and which attributes changed by it."""
     old, changes = before
+    second = int(at.timestamp())
+    if not changes:
+        return {name: [seq, 1, second] for name in data}, frozenset(data)
     changed = frozenset(
         name for name in old.keys() | data.keys() if old.get(name) != data.get(name)
     )
-    second = int(at.timestamp())
     return changes | {
         name: [seq, changes.get(name, [0, 0, 0])[1] + 1, second] for name in changed
     }, changed

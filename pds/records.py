@@ -214,7 +214,8 @@ class RecordService(RecordReader):
     ) -> None:
         new = [row for row, before in rows if before is None]
         if new:
-            session.execute(insert(Record), new)
+            # Not through the session, which would map each row.
+            session.connection().execute(insert(Record), new)
         changed = [row for row, before in rows if before is not None]
         if changed:
             written = [name for name in changed[0] if name not in _PLACE]

@@ -27,6 +27,8 @@ def az_fold(text: str) -> str:
     The text is composed (NFC) before I and İ are mapped, so that an İ written as I and a combining
     dot folds to `i` and not to `ı` with a stray dot.
     """
+    if text.isascii():
+        return text.replace("I", "ı").lower()
     composed = unicodedata.normalize("NFC", text)
     return unicodedata.normalize("NFC", composed.translate(_CAPITAL_I).casefold())
 

@@ -12,6 +12,7 @@ from pds.text import az_fold
 if TYPE_CHECKING:
     from pds.catalogue.model import Attribute, Collection
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _AS_WRITTEN = frozenset({"url", "date", "instant", "boolean"})
 
 
@@ -20,12 +21,7 @@ def merge_tag_source(collection: Collection, data: Mapping[str, object]) -> byte
     for key in collection.merge_key:
         if all(name in data for name in key):
             values = [_comparable(collection.attributes[name], data[name]) for name in key]
-            return json.dumps(
-                [collection.name, key, values],
-                ensure_ascii=False,
-                sort_keys=True,
-                separators=(",", ":"),
-            ).encode()
+            return _ENCODER.encode([collection.name, key, values]).encode()
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+_ENCODER = json.JSONEncoder(sort_keys=True)
 _WHOLE = re.compile(r"[+-]?(?:[0-9]{0,18}|[0-9]{1,3}([., ])[0-9]{3}(?:\1[0-9]{3}){0,4})\Z")
 _FRACTION = re.compile(r"[0-9]{0,6}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
@@ -30,7 +31,7 @@ class References:
         reading the file again must give the same references. Without a reference, two equal
         transactions are two: someone may buy the same coffee twice in a day.
         """
-        content = json.dumps(data, sort_keys=True)
+        content = _ENCODER.encode(data)
         if given:
             if (account, given, content) in self._known:
                 return None

@@ -18,6 +18,8 @@ from pds.importing.results import MAX_DEPTH, unusable_file
 
 MAX_TAGS = 1_500_000
 
+# What nearly all of a file is: text without entities, then a tag of a name and nothing else.
+_PLAIN = re.compile(r"([^<&]*)<(/?)([A-Za-z][A-Za-z0-9.]*)>")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|lt|gt|amp|quot|apos|nbsp);")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'", "nbsp": " "}
 _LARGEST_CODE_POINT = 0x10FFFF
@@ -36,10 +38,12 @@ class Element:
         """Return the first element along `path`, or None."""
         found = self
         for name in path:
-            inside = next((child for child in found.children if child.name == name), None)
-            if inside is None:
+            for child in found.children:
+                if child.name == name:
+                    found = child
+                    break
+            else:
                 return None
-            found = inside
         return found
 
     def value(self, *path: str) -> str:
@@ -105,8 +109,15 @@ def _close(stack: list[Element], name: str) -> None:
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Yield `(kind, content)`: text, or an open, a close or an empty tag."""
-    at = 0
+    at, plain = 0, _PLAIN.match
     while True:
+        if match := plain(text, at):
+            content, closing, name = match.groups()
+            if content:
+                yield "text", content
+            yield "close" if closing else "open", name.upper()  # ascii
+            at = match.end()
+            continue
         start = text.find("<", at)
         if start < 0:
             yield "text", _unescape(text[at:])

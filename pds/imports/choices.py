@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.ids import RecordId, new_record_id
-from pds.record_boxes import Data, Files, merge_source
+from pds.record_boxes import Data, Files, Source, merge_source
 from pds.records import Draft, Opened, RecordService
 
 DUPLICATES = ("fill", "mine", "file")
@@ -50,9 +50,11 @@ def compare(
     choice: str,
     *,
     ids: Ids | None = None,
+    origin: Source | None = None,
 ) -> Outcome:
     """Return what candidates come to beside what is there; `choice` is of `DUPLICATES`.
 
+    `origin` is where the drafts have it from.
     With `ids` a candidate is first of all the record of its id, and takes that id where it is free;
     two of one archive are never the same one, however alike they are, and whichever ids they claim.
     """
@@ -65,7 +67,8 @@ def compare(
         key = position if ids and not is_single else source or position
         draft, found = drafts.get(key), there.get(position)
         if draft is None and found is None:
-            drafts[key] = Draft(collection, data, free.get(position) or new_record_id())
+            record_id = free.get(position) or new_record_id()
+            drafts[key] = Draft(collection, data, record_id, source=origin)
             outcome.imported += 1
             continue
         before: Data = draft.data if draft else found.data if found else {}
@@ -82,9 +85,9 @@ def compare(
         if found is not None:
             outcome.before.setdefault(found.id, found.data)
         if draft is not None:
-            drafts[key] = Draft(collection, merged, draft.id, draft.version)
+            drafts[key] = Draft(collection, merged, draft.id, draft.version, source=origin)
         elif found is not None:
-            drafts[key] = Draft(collection, merged, found.id, found.version)
+            drafts[key] = Draft(collection, merged, found.id, found.version, source=origin)
     outcome.drafts = list(drafts.values())
     return outcome
 

@@ -251,11 +251,10 @@ class ImportService:
             report["duplicates"] = duplicates
         choice = report.get("duplicates", DUPLICATES[0])
         ids = Ids([UUID(each) for each in staged["ids"]], row.id) if "ids" in staged else None
-        outcome = compare(self.records, collection, candidates, choice, ids=ids)
+        origin = Source("import", row.format, row.id)
+        outcome = compare(self.records, collection, candidates, choice, ids=ids, origin=origin)
         if any(staged.get("files", ())):
-            self._with_files(outcome, collection, staged["files"][0], report)
-        source = Source("import", row.format, row.id)
-        outcome.drafts = [replace(draft, source=source) for draft in outcome.drafts]
+            self._with_files(outcome, origin, collection, staged["files"][0], report)
         undoing = self._staging.batch_row(row.id, batch.number, UNDO, undo.written(outcome))
         imported = report["imported"]
         imported[collection] = imported.get(collection, 0) + outcome.imported
@@ -281,7 +280,12 @@ class ImportService:
             self.records.save_all(outcome.drafts, event="records.imported", also=tick)
 
     def _with_files(
-        self, outcome: Outcome, collection: str, named: list[Any], report: dict[str, Any]
+        self,
+        outcome: Outcome,
+        origin: Source,
+        collection: str,
+        named: list[Any],
+        report: dict[str, Any],
     ) -> None:
         """Add the files of the one record of a batch to what becomes of it."""
         there = outcome.there.get(0)
@@ -289,7 +293,9 @@ class ImportService:
         if not files:
             return
         if not outcome.drafts and there:
-            outcome.drafts = [Draft(collection, there.data, there.id, there.version)]
+            outcome.drafts = [
+                Draft(collection, there.data, there.id, there.version, source=origin)
+            ]
             outcome.before[there.id] = there.data
         draft = outcome.drafts[0]
         all_files = (*(there.files if there else ()), *files)

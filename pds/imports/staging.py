@@ -24,7 +24,7 @@ from pds.keys import OpenVault
 from pds.models import ImportJob, StagedBatch
 from pds.record_boxes import Data
 
-BATCH_RECORDS = 250
+BATCH_RECORDS = 500
 
 CANDIDATES, UPLOAD, UNDO = "candidates", "upload", "undo"
 """Kinds of batches: what is not a record yet; a file that waits; what undoes a batch."""

@@ -13,7 +13,6 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from pds.catalogue import CATALOGUE, Cardinality
-from pds.errors import NotFoundError
 from pds.imports.choices import Outcome
 from pds.imports.staging import UNDO, Staging, TickedError
 from pds.models import ImportJob
@@ -76,12 +75,10 @@ def _reversed(records: RecordService, written: Sequence[Any]) -> tuple[list[Draf
     """Return drafts that remove and that restore what is still as the import left it."""
     removed: list[Draft] = []
     restored: list[Draft] = []
+    there = records.taken([UUID(each[0]) for each in written])
     for record_id, left, before, *files in written:
-        try:
-            found = records.get(UUID(record_id))
-        except NotFoundError:
-            continue
-        if _digest(found.data) != left:
+        found = there.get(UUID(record_id))
+        if found is None or found.deleted or _digest(found.data) != left:
             continue
         # Files that came with the import go with it; a record that got others since stays.
         added = files[0] if files else []
