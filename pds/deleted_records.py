@@ -1,22 +1,29 @@
 """Records that were deleted, and how they come back (P-21).
 
 A deletion is a version; taking it back is the next one. The tombstone stays in the history, and
-whoever may read the record is told of both (P-22).
+whoever may read the record is told of both (P-22). Its files come back with it for a time
+(`pds.sealed_files.RETURNABLE`, ADR 0038).
+
+What was made again since, by an import or by hand, is not brought back beside it: two records would
+have one merge key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from pds import sealed_files
 from pds.catalogue import CATALOGUE, Cardinality
 from pds.events import VaultRef
 from pds.ids import RecordId
 from pds.models import Record, RecordVersion
-from pds.record_boxes import Author, Data, Source
+from pds.record_boxes import Author, Data, Files, Source, merge_source
 from pds.records import BATCH_RECORDS, Draft, RecordService
 from pds.store import Store
 
@@ -38,6 +45,19 @@ class Deleted:
     deleted_at: datetime
     author: Author
     data: Data = field(repr=False)
+    files: Files = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How many records came back, and how many did not, for they are there again.
+
+    `left` is the last sequence number that is still to be looked at; None: all is done.
+    """
+
+    restored: int = 0
+    there_again: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +79,23 @@ class DeletedService:
         with self.store.read() as session:
             return self._read(session, Record.deleted.is_(True), offset=offset, limit=limit)
 
-    def undo(self, first: int, last: int, *, limit: int = BATCH_RECORDS) -> int:
+    def undo(self, first: int, last: int, *, limit: int = BATCH_RECORDS) -> Undone:
         """Bring back what was deleted between two sequence numbers, both inclusive.
 
-        A single record that was blanked is filled in again. What has changed since stays as it is.
-        Returns how many came back: at most `limit`, fewer at the end; repeating it changes nothing.
+        A single record that was blanked is filled in again. What has changed since stays as it is,
+        and what was made again since is not brought back. At most `limit` are looked at, from the
+        last on; repeating it changes nothing.
+
+        Raises:
+            ConflictError: one of them was changed meanwhile.
         """
         with self.store.read() as session:
             is_deleted = or_(Record.deleted.is_(True), Record.collection.in_(_SINGLE))
             found = self._read(session, is_deleted, Record.seq.between(first, last), limit=limit)
+            ids = {file.id for each in found for file in each.files}
+            now = self.records.clock.now()
+            files = sealed_files.returnable(session, self.vault, ids, now=now) if ids else ids
+        again = self._made_again(found)
         drafts = [
             Draft(
                 each.collection,
@@ -75,12 +103,37 @@ class DeletedService:
                 each.id,
                 each.version,
                 source=Source("version", str(each.version - 1)),
+                files=tuple(file for file in each.files if file.id in files),
             )
             for each in found
+            if each.id not in again
         ]
         if drafts:
             self.records.save_all(drafts, event="record.written")
-        return len(drafts)
+        left = found[-1].seq - 1 if len(found) == limit else None
+        return Undone(len(drafts), len(again), left)
+
+    def _made_again(self, found: Sequence[Deleted]) -> set[UUID]:
+        """Return which deleted records are there again, made after they were deleted.
+
+        One that was alike before, as two people of one name are, stands for itself.
+        """
+        alike: dict[str, dict[bytes, list[Deleted]]] = {}
+        for each in found:
+            source = merge_source(each.collection, each.data)
+            if source is not None:
+                alike.setdefault(each.collection, {}).setdefault(source, []).append(each)
+        again: set[UUID] = set()
+        for collection, sources in alike.items():
+            there = self.records.find_mergeable(collection, list(sources))
+            made_at = self.records.made_at(list(there.values()))
+            again |= {
+                each.id
+                for source, one in there.items()
+                for each in sources[source]
+                if one.id != each.id and made_at[one.id] > each.deleted_at
+            }
+        return again
 
     def _read(
         self, session: Session, *where: ColumnElement[bool], limit: int, offset: int = 0
@@ -116,6 +169,7 @@ class DeletedService:
                         row.changed_at,
                         Author(row.author_kind, row.author_id),
                         before.data,
+                        before.files,
                     )
                 )
         return found

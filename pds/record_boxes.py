@@ -11,8 +11,9 @@ reader who may see some attributes learns of changes to those and of no others. 
 where its author had the version from elsewhere, `files` where it has any; both are for the owner
 alone.
 
-The box of a superseded version holds [data, author's kind, author's id or null, source or null];
-one that was written before authors were kept holds the data alone, which is an object.
+The box of a superseded version holds [data, author's kind, author's id or null, source or null],
+and after it the files where a deletion took it, which come back with it for a time; one that was
+written before authors were kept holds the data alone, which is an object.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Superseded:
     data: Data = field(repr=False)
     author: Author | None = None
     source: Source | None = None
+    files: Files = field(default=(), repr=False)  # where a deletion took it
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +264,12 @@ class RecordBoxes:
         """
         source = content.source.written() if content.source else None
         author_id = str(row.author_id) if row.author_id else None
+        written: list[object] = [content.data, row.author_kind, author_id, source]
+        if content.files:
+            written.append([each.written() for each in content.files])
         return seal(
             self._history_key(),
-            pad(orjson.dumps([content.data, row.author_kind, author_id, source])),
+            pad(orjson.dumps(written)),
             kind=Kind.RECORD,
             key_version=1,
             fields=self._history_fields(row.id, row.version),
@@ -284,9 +289,10 @@ class RecordBoxes:
         )
         if isinstance(written, dict):
             return Superseded(version, changed_at, written)
-        data, kind, author_id, source = written
+        data, kind, author_id, source, *files = written
         author = Author(kind, UUID(author_id) if author_id else None)
-        return Superseded(version, changed_at, data, author, Source.read(source))
+        named = tuple(AttachedFile.read(each) for several in files for each in several)
+        return Superseded(version, changed_at, data, author, Source.read(source), named)
 
     def merge_tag(self, collection: str, key_version: int, source: bytes) -> bytes:
         """Return the keyed tag of a merge key, under one version of the collection's key."""

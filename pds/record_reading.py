@@ -232,6 +232,17 @@ class RecordReader:
         with self.store.read() as session:
             return {row.id: self.opened(row) for row in self._current(session, ids).values()}
 
+    def made_at(self, records: Sequence[Opened]) -> dict[UUID, datetime]:
+        """Return when some records were first written."""
+        query = select(RecordVersion.record_id, RecordVersion.changed_at).where(
+            *self._versions(),
+            RecordVersion.version == 1,
+            RecordVersion.record_id.in_([each.id for each in records if each.version > 1]),
+        )
+        with self.store.read() as session:
+            first = dict(session.execute(query).all())
+        return {each.id: first.get(each.id, each.changed_at) for each in records}
+
     def find_mergeable(self, collection: str, sources: Sequence[bytes]) -> dict[bytes, Opened]:
         """Return the records that already stand for given merge keys.
 

@@ -128,10 +128,15 @@ class RecordService(RecordReader):
             Draft(collection, {}, RecordId(record_id), version, deleted=not single, files=())
             for record_id, version in versions.items()
         ]
-        return self.save_all(drafts, event="record.deleted")
+        return self.save_all(drafts, event="record.deleted", files_return=True)
 
     def save_all(
-        self, drafts: Sequence[Draft], *, event: str, also: Also = _nothing_else
+        self,
+        drafts: Sequence[Draft],
+        *,
+        event: str,
+        also: Also = _nothing_else,
+        files_return: bool = False,
     ) -> list[Opened]:
         """Write records in one transaction, under one log entry (P-35: at most 1,000).
 
@@ -139,6 +144,7 @@ class RecordService(RecordReader):
             drafts: what to write; without any, only `also` runs.
             event: the name of the log entry.
             also: runs in the same transaction, under the vault's lock; what it raises undoes all.
+            files_return: files that records lose stay for a time, to come back with them.
 
         Raises:
             ConflictError: one of them is no longer at the version that was seen.
@@ -146,9 +152,13 @@ class RecordService(RecordReader):
                 a file of it is gone.
             VaultLockedError: the collection is newer than the vault's last unlock.
         """
-        return self._retrying(lambda: self._save_all(drafts, event, also))
+        return self._retrying(
+            lambda: self._save_all(drafts, event, also, files_return=files_return)
+        )
 
-    def _save_all(self, drafts: Sequence[Draft], event: str, also: Also) -> list[Opened]:
+    def _save_all(
+        self, drafts: Sequence[Draft], event: str, also: Also, *, files_return: bool
+    ) -> list[Opened]:
         now = self.clock.now()
         with self.store.read() as session:
             expected = session.execute(
@@ -166,6 +176,7 @@ class RecordService(RecordReader):
         history: list[dict[str, object]] = []
         changed: dict[str, frozenset[str]] = {}
         had: set[UUID] = set()
+        lose = sealed_files.let_go if files_return else sealed_files.shred
         for offset, draft in enumerate(drafts, start=1):
             before = current.get(draft.id)
             if before is not None and before.collection != draft.collection:
@@ -177,7 +188,7 @@ class RecordService(RecordReader):
                 draft, replaced, expected + offset, now, versions[draft.collection]
             )
             if before is not None and replaced is not None:
-                history.append(self._superseded(before, replaced))
+                history.append(self._superseded(before, replaced, with_files=files_return))
                 had |= {each.id for each in replaced.files}
             written.append(opened)
             rows.append((row, before))
@@ -199,7 +210,7 @@ class RecordService(RecordReader):
             if not rows:
                 return
             sealed_files.keep(session, self.vault, have - had)
-            sealed_files.shred(session, self.vault, had - have, now=now)
+            lose(session, self.vault, had - have, now=now)
             self._write_rows(session, rows)
             if history:
                 session.execute(insert(RecordVersion), history)
@@ -283,8 +294,9 @@ class RecordService(RecordReader):
         )
         return after, row, names
 
-    def _superseded(self, row: Record, before: Opened) -> dict[str, object]:
-        content = Content(before.data, before.changes, before.source)
+    def _superseded(self, row: Record, before: Opened, *, with_files: bool) -> dict[str, object]:
+        files = before.files if with_files else ()
+        content = Content(before.data, before.changes, before.source, files)
         return {
             "bucket": row.bucket,
             "vault_id": row.vault_id,

@@ -4,6 +4,7 @@
     finish    seal key, size and hash to the vault: only from then on can the file be opened
     keep      a record has it now; what nobody keeps expires and is swept
     shred     drop its key in the transaction of what ends it; the chunks are swept
+    let_go    its record was deleted: it stays for a time, to come back with it
 
 A file's key is random and its own. It is wrapped under a key that derives from the vault's root
 key, which no grant holds: a consent to a collection opens no file of it (ADR 0038).
@@ -34,6 +35,9 @@ from pds.sweeping import sweep_table
 
 UNKEPT = timedelta(hours=1)
 """How long a file stays that nothing has kept yet."""
+
+RETURNABLE = timedelta(days=30)
+"""How long the files of a deleted record stay, to come back with it."""
 
 _SIZE_BYTES = 8
 _SWEPT_CHUNKS = 100  # at a time: 25 MiB
@@ -322,6 +326,24 @@ def shred(session: Session, vault: VaultRef, ids: Collection[UUID], *, now: date
             .where(*_named(vault, ids))
             .values(key_box=None, stored_bytes=0, expires_at=now)
         )
+
+
+def let_go(session: Session, vault: VaultRef, ids: Collection[UUID], *, now: datetime) -> None:
+    """Have the files of deleted records stay for as long as they come back with them."""
+    if ids:
+        session.execute(
+            update(SealedFile).where(*_named(vault, ids)).values(expires_at=now + RETURNABLE)
+        )
+
+
+def returnable(
+    session: Session, vault: VaultRef, ids: Collection[UUID], *, now: datetime
+) -> frozenset[UUID]:
+    """Return which of the files of deleted records can still come back."""
+    query = select(SealedFile.id).where(
+        *_named(vault, ids), SealedFile.key_box.is_not(None), SealedFile.expires_at > now
+    )
+    return frozenset(session.scalars(query))
 
 
 def sweep(session: Session, *, now: datetime) -> int:

@@ -77,6 +77,10 @@ NOTES: Mapping[str, Note] = {
     "older-restored": Note(
         _l("The older version stands again. The one before stays in the history.")
     ),
+    "there-again": Note(
+        _l("What was added again since was not brought back: it would be there twice."),
+        "info",
+    ),
     "nothing-restored": Note(
         _l("Nothing to bring back: it is there, or was changed since."), "info"
     ),

@@ -293,9 +293,7 @@ class ImportService:
         if not files:
             return
         if not outcome.drafts and there:
-            outcome.drafts = [
-                Draft(collection, there.data, there.id, there.version, source=origin)
-            ]
+            outcome.drafts = [Draft(collection, there.data, there.id, there.version, source=origin)]
             outcome.before[there.id] = there.data
         draft = outcome.drafts[0]
         all_files = (*(there.files if there else ()), *files)

@@ -127,6 +127,17 @@ def test_a_deletion_is_undone_from_the_next_page(hers):
     assert "Version 2, of" in hers.get(path).text
 
 
+def test_a_deletion_of_what_is_there_again_says_so(aysel, hers):
+    path = add(hers, email="aysel@poct.example")
+    listed = hers.follow(hers.submit(hers.get(f"{path}/delete"), "version"))
+    add(hers, email="Aysel@poct.example")
+
+    undone = hers.follow(hers.submit(listed, "deleted"))
+
+    assert "it would be there twice" in undone.text
+    assert aysel.records.counts()["contact"] == 1
+
+
 def test_what_was_deleted_is_listed_and_brought_back(hers):
     """P-21: also the record of a collection of one, which is blanked."""
     path = add(hers, email="aysel@poct.example")

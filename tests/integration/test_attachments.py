@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete, select
 
+from pds import sealed_files
 from pds.attached_files import AttachedFile
 from pds.errors import (
     ConflictError,
@@ -70,20 +71,51 @@ def test_organisations_that_read_the_record_see_no_change(world, aysel, attachme
     assert [each["data"] for each in again["records"]] == [{"title": "Rent"}]
 
 
-def test_what_ends_a_record_or_a_file_destroys_its_key(world, aysel, attachments, record):
-    other = aysel.save("documents", title="Other", kind="photo")
+def sweep(world):
+    while world.services.uow.write(
+        lambda session: sealed_files.sweep(session, now=world.services.clock.now())
+    ):
+        pass
+
+
+def test_a_file_that_is_taken_away_is_destroyed_at_once(world, attachments, record):
     first = attachments.add(record, "1", whole(attachments))
     both = attachments.add(first, "2", whole(attachments, b"two"))
-    kept = attachments.add(other, "3", whole(attachments, b"three")).files[0]
 
     one = attachments.remove(both, both.files[0].id)
+
     with pytest.raises(NotFoundError):
         attachments.open(one, both.files[0].id)
-    aysel.records.delete(record.id, version=one.version)
-
     found = keys(world)
-    assert [found[each.id] for each in both.files] == [None, None]
-    assert found[kept.id] is not None
+    assert [found[each.id] is None for each in both.files] == [True, False]
+
+
+def test_files_come_back_with_their_record_for_a_time_and_are_destroyed_after_it(
+    world, clock, aysel, attachments, record
+):
+    """ADR 0038; a file that was taken away before does not come back with the others."""
+    deleted, records = world.services.deleted(aysel.visitor), aysel.records
+    removed = attachments.add(record, "0", whole(attachments, b"zero"))
+    named = attachments.add(removed, "1", whole(attachments)).files[1]
+    there = attachments.remove(records.get(record.id), removed.files[0].id)
+    gone = records.delete(record.id, version=there.version)
+    clock.move(days=29)
+    sweep(world)
+
+    assert deleted.undo(gone.seq, gone.seq).restored == 1
+    clock.move(days=60)
+    sweep(world)
+    back = records.get(record.id)
+    assert back.files == (named,)
+    assert b"".join(attachments.open(back, named.id)[1].chunks()) == b"%PDF-1"
+
+    again = records.delete(record.id, version=back.version)
+    clock.move(days=30)
+    assert keys(world)[named.id] is not None
+    sweep(world)
+    assert keys(world) == {}
+    assert deleted.undo(again.seq, again.seq).restored == 1
+    assert records.get(record.id).files == ()
 
 
 def test_a_file_that_is_gone_or_given_to_an_old_version_is_not_added(

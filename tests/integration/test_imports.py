@@ -319,6 +319,26 @@ def test_what_is_known_already_is_dealt_with_as_its_owner_chose(
     assert (record.data["note"], record.data.get("job_title")) == (note, title)
 
 
+def test_what_an_import_brought_again_does_not_come_back_beside_it(world, aysel, imports):
+    """Two records would have one merge key; two that were alike before are two again."""
+    finish(imports, imports.stage("vcard", CARDS))
+    ayan = next(each for each in aysel.records.each("address_book") if "emails" in each.data)
+    twins = [aysel.save("interests", topic="chess") for _ in range(2)]
+    gone = aysel.records.delete(ayan.id, version=1)
+    other = aysel.records.delete(twins[0].id, version=1)
+    finish(imports, imports.stage("vcard", CARDS))
+    anew = next(each for each in aysel.records.each("address_book") if "emails" in each.data)
+    aysel.records.save(Draft("address_book", {**anew.data, "note": "x"}, anew.id, 1))
+
+    undone = world.services.deleted(aysel.visitor).undo(gone.seq, other.seq)
+
+    assert (undone.restored, undone.there_again, undone.left) == (1, 1, None)
+    assert aysel.records.counts()["address_book"] == 3
+    assert aysel.records.counts()["interests"] == 2
+    aysel.records.delete(anew.id, version=2)
+    assert world.services.deleted(aysel.visitor).undo(gone.seq, gone.seq).restored == 1
+
+
 def test_an_import_is_undone_and_what_was_changed_since_stays(aysel, imports):
     finish(imports, imports.stage("vcard", card("Cavid Həsənov", "NOTE:mine").encode()))
     twice = CARDS + card("Cavid Həsənov", "TITLE:Engineer").encode()

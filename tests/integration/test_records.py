@@ -125,7 +125,7 @@ def test_a_deletion_is_undone_by_a_further_version(world, aysel):
     again = world.services.deleted(aysel.visitor).undo(gone.seq, gone.seq)
     then = connected.get("/v1/records", params={"cursor": first["next_cursor"]}).json()
 
-    assert (undone, again) == (1, 0)
+    assert (undone.restored, again.restored) == (1, 0)
     found = aysel.records.get(record.id)
     assert (found.data, found.version, found.source.name) == ({"topic": "chess"}, 3, "1")
     history = aysel.records.history(record.id)

@@ -23,6 +23,7 @@ from api.wiring import wiring
 from pds.catalogue import CATALOGUE, Cardinality, Collection
 from pds.errors import ConflictError, NotFoundError
 from pds.records import BATCH_RECORDS
+from pds.sealed_files import RETURNABLE
 from pds.sessions import Visitor
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/vault/<name>/delete")
@@ -64,6 +65,7 @@ def ask(visitor: Visitor, name: str) -> ResponseReturnValue:
         records=[(each, kind.title(each.data, locale)) for each in records],
         total=total if is_all else len(records),
         through=through,
+        file_days=RETURNABLE.days,
         shared=vault.shared(visitor).get(name, []),
     )
 

@@ -16,9 +16,9 @@ from api.web import (
 from api.web.vault.collections import PAGE_RECORDS, Pager
 from api.wiring import wiring
 from pds.catalogue import CATALOGUE
-from pds.deleted_records import named
+from pds.deleted_records import Undone, named
 from pds.errors import ConflictError, NotFoundError
-from pds.records import BATCH_RECORDS
+from pds.sealed_files import RETURNABLE
 from pds.sessions import Visitor
 
 blueprint = Blueprint("deleted", __name__, url_prefix="/vault/recently-deleted")
@@ -39,6 +39,7 @@ def show(visitor: Visitor) -> ResponseReturnValue:
         "vault/recently_deleted.html",
         records=[(each, kind, kind.title(each.data, locale)) for each, kind in kinds],
         total=total,
+        file_days=RETURNABLE.days,
         pager=Pager("/vault/recently-deleted", (), number, last),
     )
 
@@ -52,22 +53,33 @@ def undo(visitor: Visitor) -> ResponseReturnValue:
         raise NotFoundError
     path = forms.next_path("/vault/recently-deleted")
     try:
-        restored = wiring().deleted(visitor).undo(*span)
+        undone = wiring().deleted(visitor).undo(*span)
     except ConflictError:
-        restored = 0
-    done = request.form.get("done", 0, type=int) + restored
-    if restored == BATCH_RECORDS:
+        undone = Undone()
+    done = request.form.get("done", 0, type=int) + undone.restored
+    again = request.form.get("again", 0, type=int) + undone.there_again
+    if undone.left is not None:
+        total = request.form.get("total", span[1] - span[0] + 1, type=int)
         return pages.page(
             "vault/slices.html",
             here="/vault/recently-deleted",
             heading=gettext("Undo"),
             text=gettext("Brought back %(done)s.", done=languages.number(done)),
             done=done,
-            total=max(span[1] - span[0] + 1, done),
+            total=max(total, done),
             action=request.path,
-            kept={"deleted": request.form["deleted"], "next": path, "done": done},
+            kept={
+                "deleted": f"{span[0]}-{undone.left}",
+                "next": path,
+                "done": done,
+                "again": again,
+                "total": total,
+            },
             stop=path,
         )
-    restored = done
-    flashes.put("restored" if restored else "nothing-restored")
+    flashes.put(
+        *(["restored"] if done else []),
+        *(["there-again"] if again else []),
+        *([] if done or again else ["nothing-restored"]),
+    )
     return guards.see_other(path)

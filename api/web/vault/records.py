@@ -32,6 +32,7 @@ from pds.catalogue.forms import read_form, write_form
 from pds.errors import ConflictError, NotFoundError, ValidationFailedError
 from pds.record_boxes import Data
 from pds.records import Draft, Opened
+from pds.sealed_files import RETURNABLE
 from pds.sessions import Visitor
 
 blueprint = Blueprint("records", __name__, url_prefix="/vault")
@@ -138,6 +139,7 @@ def delete_form(visitor: Visitor, name: str, record_id: UUID) -> ResponseReturnV
         record=found,
         title=kind.title(found.data, languages.current()),
         rows=_rows(kind, found.data),
+        file_days=RETURNABLE.days,
         shared=vault.shared(visitor).get(name, []),
     )
 

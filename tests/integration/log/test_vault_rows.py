@@ -50,7 +50,7 @@ class Written:
         person.records.delete(self.deleted.id, version=1)
         restored = person.save("interests", topic="whist")
         seq = person.records.delete(restored.id, version=1).seq
-        assert services.deleted(person.visitor).undo(seq, seq) == 1
+        assert services.deleted(person.visitor).undo(seq, seq).restored == 1
         self.blanked = person.save("profile", given_name="Aysel")
         person.records.delete(self.blanked.id, version=1)
         self.kept = [person.save("interests", topic=topic) for topic in ("go", "bridge", "dice")]
