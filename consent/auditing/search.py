@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from consent.auditing.engagements import Scope
@@ -265,6 +265,9 @@ def _between_places(session: Session, scope: Scope, query: Query) -> ColumnEleme
     """
     event = SearchableEvent
     since, until = _period(scope, query)
+    outside = or_(exists().where(event.minute < since), exists().where(event.minute >= until))
+    if not session.scalar(select(outside)):
+        return true()
     ends: Select[*tuple[Any, ...]] = select(func.min(event.index), func.max(event.index))
     in_time = ends.where(event.minute >= since, event.minute < until)
     first, last = session.execute(in_time).one()
