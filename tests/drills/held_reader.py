@@ -1,11 +1,9 @@
 """A server process whose next write is held until it is told to go on.
 
-    python -m tests.drills.held_reader INSTANCE < request.json
-
-Reads one request as JSON from standard input, passes it through the whole WSGI application, and
-holds it at the first write job after everything was decided: it says `held`, waits for a line,
-lets the write happen, and prints the answer as JSON. Production code is not changed: the hold is
-this process's own `UnitOfWork`.
+Reads requests from standard input, a line of JSON for each, with the instance that it is for. One
+is passed through the whole WSGI application, made anew, and held at the first write job after
+everything was decided: it says `held`, waits for a line, lets the write happen, and prints the
+answer as JSON. Production code is not changed: the hold is this process's own `UnitOfWork`.
 """
 
 from __future__ import annotations
@@ -65,11 +63,10 @@ def tell(message):
     sys.stdout.flush()
 
 
-def main(instance):
+def serve(request):
     """Serve one request, held."""
-    request = json.loads(sys.stdin.readline())
     clock = FrozenClock(datetime.fromisoformat(request["now"]))
-    services = wire(settings_module.load(Path(instance), {}), clock=clock)
+    services = wire(settings_module.load(Path(request["instance"]), {}), clock=clock)
     services = replace(services, uow=HeldUnitOfWork(services.uow))
     assert isinstance(services.uow._real, UnitOfWork)
     transport = httpx.WSGITransport(app=create_app(services))
@@ -77,8 +74,10 @@ def main(instance):
         answer = http.request(
             request["method"], request["url"], headers=request["headers"], json=request.get("body")
         )
+    services.uow.close()
     tell({"status": answer.status_code, "body": answer.text})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for line in iter(sys.stdin.readline, ""):
+        serve(json.loads(line))

@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,39 +32,65 @@ def connected(world):
     return world.connect(aysel, shop, template, ask={"actions": ["read", "write"]})
 
 
-@contextmanager
-def held(world, connected, method="GET", path="/v1/records", body=None):
-    """Start a request in another process; it is held when this returns."""
-    client, url = connected.organisation.client, world.url(path)
-    proof = client.proof(method, url, access_token=connected.access_token)
-    request = {
-        "method": method,
-        "url": url,
-        "headers": {"Authorization": f"DPoP {connected.access_token}", "DPoP": proof},
-        "body": body,
-        "now": world.services.clock.now().isoformat(),
-    }
-    command = [sys.executable, "-m", "tests.drills.held_reader", world.store.settings.instance]
+class Reader:
+    """The other process, which keeps nothing from one request to the next."""
+
+    def __init__(self, process):
+        self._process = process
+        self._holds = False
+
+    def hold(self, request):
+        """Send a request; it is held when this returns."""
+        self._tell(request)
+        assert self._hear() == {"held": True}
+        self._holds = True
+
+    def let_go(self):
+        """Let what is held go on; returns its answer, or None where nothing is held."""
+        if not self._holds:
+            return None
+        self._holds = False
+        self._tell("go on")
+        return self._hear()
+
+    def _tell(self, message):
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+
+    def _hear(self):
+        return json.loads(self._process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def other_process():
+    """Start the other process."""
+    command = [sys.executable, "-m", "tests.drills.held_reader"]
     with subprocess.Popen(  # noqa: S603 - our own program
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        tell(process, request)
-        assert hear(process) == {"held": True}
-        yield process
+        yield Reader(process)
 
 
-def tell(process, message):
-    process.stdin.write(json.dumps(message) + "\n")
-    process.stdin.flush()
+@pytest.fixture
+def held(world, other_process):
+    """Hold a request in the other process; gives what lets it go on."""
 
+    def hold(connected, method="GET", path="/v1/records", body=None):
+        client, url = connected.organisation.client, world.url(path)
+        proof = client.proof(method, url, access_token=connected.access_token)
+        request = {
+            "instance": str(world.store.settings.instance),
+            "method": method,
+            "url": url,
+            "headers": {"Authorization": f"DPoP {connected.access_token}", "DPoP": proof},
+            "body": body,
+            "now": world.services.clock.now().isoformat(),
+        }
+        other_process.hold(request)
+        return other_process.let_go
 
-def hear(process):
-    return json.loads(process.stdout.readline())
-
-
-def let_go(process):
-    tell(process, "go on")
-    return hear(process)
+    yield hold
+    other_process.let_go()  # what a test that failed has left
 
 
 def names(world):
@@ -74,20 +99,20 @@ def names(world):
         return list(session.scalars(query))
 
 
-def test_a_read_that_nothing_interrupts_is_delivered(world, connected):
+def test_a_read_that_nothing_interrupts_is_delivered(held, connected):
     """The hold itself changes nothing: without this the tests below would prove nothing."""
-    with held(world, connected) as process:
-        answer = let_go(process)
+    let_go = held(connected)
+    answer = let_go()
 
     assert answer["status"] == 200
     assert CANARY in answer["body"]
 
 
-def test_a_read_held_while_consent_is_withdrawn_delivers_nothing(world, connected):
+def test_a_read_held_while_consent_is_withdrawn_delivers_nothing(world, held, connected):
     """P-7: decided on before, committed after: thrown away, and refused in the log."""
-    with held(world, connected) as process:
-        connected.withdraw()
-        answer = let_go(process)
+    let_go = held(connected)
+    connected.withdraw()
+    answer = let_go()
 
     assert answer["status"] in {403, 409}
     assert CANARY not in answer["body"]
@@ -96,41 +121,41 @@ def test_a_read_held_while_consent_is_withdrawn_delivers_nothing(world, connecte
     assert "data.read" not in names(world)
 
 
-def test_a_read_held_while_its_organisation_is_suspended_delivers_nothing(world, connected):
+def test_a_read_held_while_its_organisation_is_suspended_delivers_nothing(world, held, connected):
     """P-8, P-30."""
-    with held(world, connected) as process:
-        world.services.uow.write(
-            lambda session: organisations.set_standing(
-                session, connected.organisation.id, Standing.SUSPENDED
-            )
+    let_go = held(connected)
+    world.services.uow.write(
+        lambda session: organisations.set_standing(
+            session, connected.organisation.id, Standing.SUSPENDED
         )
-        answer = let_go(process)
+    )
+    answer = let_go()
 
     assert answer["status"] in {403, 409}
     assert CANARY not in answer["body"]
     assert "data.read" not in names(world)
 
 
-def test_a_read_held_while_its_last_fetch_is_used_delivers_nothing(world):
+def test_a_read_held_while_its_last_fetch_is_used_delivers_nothing(world, held):
     """P-10: two at once do not get one more than was agreed."""
     aysel, shop = world.person(), world.organisation()
     aysel.save("contact", email=CANARY)
     template = shop.publish(required=[EMAIL], access={"mode": "periodic", "fetches_per_day": 1})
     connected = world.connect(aysel, shop, template)
 
-    with held(world, connected) as process:
-        assert connected.get("/v1/records").status_code == 200
-        answer = let_go(process)
+    let_go = held(connected)
+    assert connected.get("/v1/records").status_code == 200
+    answer = let_go()
 
     assert answer["status"] in {409, 429}
     assert CANARY not in answer["body"]
 
 
-def test_a_deposit_held_while_consent_is_withdrawn_is_not_taken_in(world, connected):
+def test_a_deposit_held_while_consent_is_withdrawn_is_not_taken_in(world, held, connected):
     body = {"document_id": "1", "data": {"email": "other@example.com"}}
-    with held(world, connected, "POST", "/v1/records/contact", body) as process:
-        connected.withdraw()
-        answer = let_go(process)
+    let_go = held(connected, "POST", "/v1/records/contact", body)
+    connected.withdraw()
+    answer = let_go()
 
     assert answer["status"] in {403, 409}
     with world.services.uow.read() as session:
