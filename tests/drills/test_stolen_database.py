@@ -10,8 +10,9 @@ import hashlib
 import logging
 import re
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import product
 
 import pytest
@@ -32,7 +33,10 @@ from tests.support.attacker import Attacker, copy_tables
 from tests.support.mailbox import Mailbox, confirmed, send_letters
 from tests.support.oauth_client import ath
 from tests.support.reading import page
+from tests.support.serving import write_settings
+from tests.support.stores import STORES
 from tests.support.world import PASSPHRASE
+from tests.support.worlds import TickingClock, world_on
 
 CANARIES = {
     "email": "canary-email@example.com",
@@ -69,6 +73,7 @@ class Story:
     code: str = field(repr=False, default="")
     invitation: str = field(repr=False, default="")
     before_redeeming: dict = field(repr=False, default_factory=dict)
+    log: str = field(repr=False, default="")
 
     def secrets(self):
         """Return every live or past secret, by name."""
@@ -89,11 +94,47 @@ class Story:
         return [ath(self.reads.access_token), client.dpop_key.thumbprint(), *self.proofs]
 
 
+@contextmanager
+def told(stores, kind):
+    """Tell the whole story on a new store, with everything logged that any library logs."""
+    with stores.migrated(kind) as store:
+        write_settings(store.settings)
+        with world_on(store, clock=TickingClock()) as world, _logged() as log:
+            story = _tell(world)
+            story.log = log.getvalue()
+            yield story
+
+
+@pytest.fixture(scope="module", params=STORES)
+def story(request, stores):
+    """Give a story that was told once; tests look at what is left of it, and change nothing."""
+    with told(stores, request.param) as story:
+        yield story
+
+
 @pytest.fixture
-def story(world, caplog, monkeypatch):
-    """Tell the whole story with everything logged that any library logs."""
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(world.http, "send", _recording(world.http.send, proofs := []))
+def story_to_change(stores, store_kind):
+    """Give a story of the test's own."""
+    with told(stores, store_kind) as story:
+        yield story
+
+
+@contextmanager
+def _logged():
+    root, log = logging.getLogger(), StringIO()
+    handler, level = logging.StreamHandler(log), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield log
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+def _tell(world):
+    proofs = []
+    world.http.send = _recording(world.http.send, proofs)
     aysel = world.person(CANARIES["login"])
     mailbox = confirmed(world.services, aysel, Mailbox(), CANARIES["notice address"])
     aysel.save("contact", email=CANARIES["email"])
@@ -172,11 +213,12 @@ def spellings(text):
     return {raw, raw.hex().encode(), text.encode("utf-16-le"), raw.upper(), raw.lower()}
 
 
-def test_no_value_and_no_secret_stands_in_any_file_or_log(story, caplog):
+def test_no_value_and_no_secret_stands_in_any_file_or_log(story):
     """P-20, SEC-S65, TAK-37, TAK-51."""
     files = everything_on_disk(story)
-    files["log"] = caplog.text.encode()
+    files["log"] = story.log.encode()
     assert len(files) > 4
+    assert str(story.world.issuer) in story.log, "where is the log?"
     assert any(len(content) > 100_000 for content in files.values()), "where is the database?"
     wanted = dict(CANARIES)
     for name, text in story.secrets().items():
@@ -443,8 +485,9 @@ def test_a_code_opens_until_it_is_redeemed_and_nothing_afterwards(story, thief):
     assert thief.with_token(story.code) == []
 
 
-def test_after_a_withdrawal_its_wraps_are_in_no_file(story):
+def test_after_a_withdrawal_its_wraps_are_in_no_file(story_to_change):
     """TAK-54, SEC-S61: deleted wraps are overwritten, also in free pages and in the WAL."""
+    story = story_to_change
     tables = copy_tables(story.world.services.uow)
     grant_id = next(
         row["id"] for row in tables["grants"] if str(row["id"]) == story.reads.body["grant_id"]
