@@ -67,6 +67,18 @@ def test_a_file_is_added_saved_and_removed_for_ever(world, hers, document):
         assert session.execute(select(SealedFile.key_box)).scalars().all() == [None]
 
 
+def test_a_file_keeps_a_name_that_no_header_could_say_as_it_is(hers, document):
+    """RFC 6266 section 4.3: servers send Latin-1 alone, and a name may have other letters."""
+    attach(hers, document, name='müqavilə "İ".pdf')
+    path = FILE.search(hers.get(document).text)[1]
+
+    header = hers.get(path).response.headers["Content-Disposition"]
+
+    assert header.isascii()
+    assert "filename*=UTF-8''m%C3%BCqavil%C9%99" in header
+    assert "%C4%B0" in header
+
+
 def test_a_file_never_runs_in_a_page(hers, document):
     """SEC-S48: whatever it claims to be, it is saved under a plain name and may do nothing."""
     attach(hers, document, b"<script>alert(1)</script>", name="../a\u202e.html")

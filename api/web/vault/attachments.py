@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import chain
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request
@@ -72,7 +74,7 @@ def download(visitor: Visitor, name: str, record_id: UUID, file_id: UUID) -> Res
     first = next(parts, b"")
     response = Response(chain([first], parts), mimetype=named.media_type)
     response.content_length = named.size_bytes
-    response.headers.set("Content-Disposition", "attachment", filename=named.name)
+    response.headers.set("Content-Disposition", "attachment", **_names(named.name))
     response.headers["Content-Security-Policy"] = _SANDBOX
     return response
 
@@ -116,6 +118,17 @@ def _too_large(upload: SealedUpload) -> Problem:
         return Problem("file", words.issue(Issue("file", "file_too_large", "", {"most": most})))
     most = limits.max_files_bytes // languages.MEGABYTE
     return Problem("file", words.issue(Issue("file", "files_too_large", "", {"most": most})))
+
+
+def _names(name: str) -> dict[str, str]:
+    """Return a file's name as a header can say it: letters of any language are encoded.
+
+    A server could not send them as they are (RFC 6266 section 4.3, RFC 8187).
+    """
+    if name.isascii():
+        return {"filename": name}
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    return {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"}
 
 
 def _problem(rule: str) -> Problem:
