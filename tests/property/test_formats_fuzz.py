@@ -10,27 +10,35 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import time
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent.formats import deletion_receipt, obligation_answer, receipt
+from consent import formats
+from consent.formats import deletion_receipt, meaning, obligation_answer, receipt, reconciliation
 from consent.formats.bundle import Bundle
 from consent.formats.canonical import parse
 from consent.formats.checkpoint import Checkpoint, open_checkpoint
 from consent.formats.cosignature import CosignatureVerifier, Cosigner
+from consent.formats.epochs import verify_continuation
 from consent.formats.errors import FormatError
 from consent.formats.leaf import PublicOpening, PublicPart
 from consent.formats.note import Signer, Verifier, open_note
+from consent.formats.pack import Manifest
 from consent.formats.proof import Proof
+from consent.formats.report import Findings
 from consent.formats.stream_page import StreamPage
 from consent.formats.tiles import decode_bundle, encode_bundle, parse_path
+from consent.formats.vault_rows import OpenedEvent, Row, VersionRow, compare_rows
 from consent.formats.verify import verify_bundle, verify_receipt
+from consent.formats.witness_policy import Policy
 from consent.formats.witnessing import AddCheckpoint, parse_size_body
 from consent.verifier import cli
 from tests.support.evidence import story
@@ -45,6 +53,35 @@ OPENING = LOG.events[0][0].to_dict()
 PAGE = StreamPage("g.1", NOTE, (), BUNDLE.entries[:2], has_more=False).to_dict()
 ASKED = AddCheckpoint(3, (b"h" * 32,), NOTE).to_text()
 SIGNED = {"proof": LOG.receipts[0]["proof"]}
+MANIFEST = {
+    "format": "pds-pack/2",
+    "origin": "vault.example/log",
+    "checkpoint": NOTE,
+    "engagement": "e",
+    "period": ["2026-03-01T12:00:00Z", "2026-04-01T12:00:00Z"],
+    "filter": {},
+    "files": [{"name": "records.jsonl", "bytes": 2, "sha256": "a" * 64}],
+    "entries": 5000,
+    **SIGNED,
+}
+POLICY = f"log {KEY.to_text()}\nquorum none\n"
+AGREED = {
+    "attributes": ["contact.email"],
+    "denied": ["contact.phone"],
+    "coarsenings": {"contact.email": "domain"},
+    "instances": {"contact": {"which": "chosen", "records": ["r1"]}},
+    "data_from": {"contact": "2026-01-01"},
+}
+GIVEN = {
+    "manifest": {
+        "asked": ["contact.email", "contact.phone"],
+        "agreed": ["contact.email"],
+        "delivered": ["contact.email"],
+        "withheld": [{"attribute": "contact.phone", "reason": "not_agreed"}],
+    },
+    "records": [{"id": "r1", "collection": "contact", "data": {"email": "a@example.com"}}],
+}
+WROTE = {"records": [["a", 2, "b" * 64, "c" * 64]], "deleted": ["a"]}
 SECONDS, MEGABYTES = 10.0, 64  # several times what it takes
 
 
@@ -60,7 +97,42 @@ def in_json(value):
     return json.dumps(value).encode()
 
 
+def reconciled(answer):
+    terms = reconciliation.Terms.from_document(AGREED)
+    return reconciliation.mismatches(answer if isinstance(answer, dict) else {}, terms)
+
+
+def compared(private):
+    """Compare rows with a write and a read whose private parts are this; it is for its findings."""
+    if not isinstance(private, dict):
+        return
+    events = [
+        OpenedEvent(PublicPart(name, "2026-03-01T12:00:00Z", "v.1", seq), private)
+        for seq, name in enumerate(("record.written", "vault.app_read"), start=1)
+    ]
+    rows = [Row("a", "contact", 2, is_deleted=True, box_sha256="b" * 64)]
+    history = [VersionRow("a", 1, "c" * 64)]
+    compare_rows(events, rows, history, Findings(), is_newest=True, progress=lambda _done: None)
+
+
+def of_object(read):
+    return of_json(lambda value: read(value if isinstance(value, dict) else {}))
+
+
 PARSERS = {
+    "manifest": (Manifest.from_bytes, in_json(MANIFEST)),
+    "policy": (Policy.from_bytes, POLICY.encode()),
+    "continuation": (
+        of_text(lambda text: verify_continuation(Proof.from_text(text), log_keys=[KEY])),
+        LOG.proof(1).encode(),
+    ),
+    "agreement": (
+        of_object(lambda value: meaning.Terms.from_document(value, "agreement")),
+        in_json(AGREED | {"purpose": "research", "expires_at": "2026-03-01T12:00:00Z"}),
+    ),
+    "terms": (of_object(reconciliation.Terms.from_document), in_json(AGREED)),
+    "answer": (of_json(reconciled), in_json(GIVEN)),
+    "private part": (of_json(compared), in_json(WROTE)),
     "canonical": (parse, in_json(OPENING)),
     "bundle": (Bundle.from_bytes, BUNDLE.to_bytes()),
     "note": (of_text(lambda text: open_note(text, [KEY])), NOTE.encode()),
@@ -98,6 +170,8 @@ PARSERS = {
         in_json(SIGNED),
     ),
 }
+CLASS = re.compile(r"^class (\w+).*?:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+METHOD = re.compile(r"^    def (from_(?:text|bytes|dict|document))\(cls", re.MULTILINE)
 DEEP = 50_000
 HOSTILE = {
     "nested arrays": b"[" * DEEP + b"]" * DEEP,
@@ -137,6 +211,10 @@ def mutations(document):
 
 # The others have their bytes changed in test_formats_codecs.
 NOT_THERE = (
+    "manifest",
+    "policy",
+    "continuation",
+    "private part",
     "bundle",
     "signed checkpoint",
     "stream page",
@@ -146,7 +224,22 @@ NOT_THERE = (
     "deletion receipt",
     "obligation answer",
 )
-OBJECTS = ("bundle", "stream page", "receipt", "receipt's signature", "public part", "opening")
+OBJECTS = (
+    *("bundle", "stream page", "receipt", "receipt's signature", "public part", "opening"),
+    *("manifest", "agreement", "terms", "answer", "private part"),
+)
+PARTS = {"BundleEntry.from_dict", "ErasedEntry.from_dict"}  # of the bundle and the stream page
+
+
+def test_no_parser_is_left_out():
+    """Whoever adds a format adds its parser here."""
+    here, found = Path(__file__).read_text("utf-8"), set()
+    for file in Path(formats.__file__).parent.glob("*.py"):
+        for name, body in CLASS.findall(file.read_text("utf-8")):
+            found |= {f"{name}.{each}" for each in METHOD.findall(body)}
+
+    assert {each for each in found - PARTS if each not in here} == set()
+    assert len(found) > 15
 
 
 @pytest.mark.parametrize("name", NOT_THERE)
