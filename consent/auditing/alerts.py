@@ -25,7 +25,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from consent.auditing import search, streams, tallies, unmasking
@@ -181,6 +181,22 @@ def review(
         "reviewed_at": now,
     }
     replace_all(session, AlertReview, [row])
+
+
+def set_aside_reviews(session: Session, *, size: int) -> None:
+    """Take what was made of alerts about entries from the places of a tree that is given up.
+
+    In a later epoch another entry stands at each place: its alert would be called explained. They
+    are kept under keys with the size of that tree, `complaint:17@4000`, and their alerts are open.
+    """
+    of_places = or_(*(AlertReview.key.startswith(f"{kind}:") for kind in OF_ENTRIES))
+    is_present = AlertReview.key.not_like("%@%")
+    session.execute(
+        update(AlertReview)
+        .where(of_places, is_present)
+        .values(key=AlertReview.key.concat(f"@{size}"))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _of_key(session: Session, scope: Scope, key: str) -> Alert | None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from consent.auditing import alerts
 from consent.auditing.models import SearchableEvent
 from consent.errors import LogInconsistentError
 from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -61,6 +62,7 @@ def begin(
     for bundle in _bundles(session, state.size):
         session.execute(insert(LogPending), bundle)
         count += len(bundle)
+    alerts.set_aside_reviews(session, size=state.size)
     # What auditors search follows the places, so it is made anew as well.
     for table in (SearchableEvent, LogTile, LogEntry, LogCheckpoint, LogState):
         session.execute(delete(table))

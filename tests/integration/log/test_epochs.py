@@ -19,7 +19,7 @@ from api.witnesses.guard import HighWater
 from api.worker import Worker
 from consent.auditing import samples
 from consent.auditing.engagements import Scope, Seat
-from consent.auditing.models import SearchableEvent
+from consent.auditing.models import AlertReview, SearchableEvent
 from consent.auditing.pseudonyms import Pseudonyms
 from consent.auditing.search import Query
 from consent.formats.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -56,6 +56,19 @@ class Restored:
                 )
             )
             self.drawn = self.items()
+            store.uow.write(
+                lambda session: session.add_all(
+                    AlertReview(
+                        engagement_id=self.seat.scope.engagement_id,
+                        key=key,
+                        state="explained",
+                        note="",
+                        auditor_id=self.seat.auditor_id,
+                        reviewed_at=old.clock.now(),
+                    )
+                    for key in ("complaint:17", "bulk-unmasking:2026-03-01")
+                )
+            )
         self.last = self.sign(1, ENTRIES + 50)
         write_settings(store.settings)
 
@@ -174,6 +187,14 @@ def test_a_sample_stays_one_of_the_log_that_it_was_drawn_from(begun):
     assert [each.index for each in items] == [each.index for each in drawn] == again
     assert [each.event.reference for each in items] == [each.event.reference for each in drawn]
     assert all(each.event.index != each.index for each in items)
+
+
+def test_no_alert_is_explained_by_what_was_said_of_another_place(begun):
+    """AUD-14: at the same place stands another entry now; what is not of places stays."""
+    with begun.store.uow.read() as session:
+        keys = set(session.scalars(select(AlertReview.key)))
+
+    assert keys == {f"complaint:17@{begun.drawn[0].last_index + 1}", "bulk-unmasking:2026-03-01"}
 
 
 def test_whoever_pinned_the_last_checkpoint_can_follow_and_nobody_else(begun):
