@@ -76,7 +76,8 @@ _WORDS: Mapping[LetterKind, _Words] = {
         _l("A connection ends soon"),
         _l(
             "Your connection with %(organisation)s ends on %(day)s. If you do nothing, sharing"
-            " stops by itself."
+            " stops by itself. In your vault you can share for longer, within the time that was"
+            " asked for."
         ),
         _LOOK,
         "/connections",

@@ -585,6 +585,10 @@ _ACCOUNT_RULES: Mapping[str, LazyString] = {
     "nothing_chosen": _l("Tick at least one item, or refuse."),
     "nothing_left": _l("Leave one item, or stop sharing."),
     "nothing_taken": _l("Nothing would change: take something away, or leave it as it is."),
+    "confirm_going_on": _l(
+        "Tick the box about sensitive data if you want to go on sharing it. Otherwise leave it as"
+        " it is."
+    ),
     "not_the_code": _l(
         "This is not your recovery code. Look at all eight groups, or get a new code below."
     ),

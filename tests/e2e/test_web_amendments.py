@@ -302,7 +302,7 @@ def test_sensitive_data_is_shared_for_longer_by_who_proves_to_be_its_owner(
     unticked = hers.submit(check, "agreement_sha256", passphrase=PASSPHRASE)
     wrong = hers.submit(check, "agreement_sha256", confirm_sensitive="yes", passphrase="guess")
     assert (unticked.status, wrong.status) == (422, 422)
-    assert 'href="#confirm_sensitive"' in unticked.text
+    assert 'href="#confirm_sensitive">Tick the box' in unticked.text
     assert 'href="#passphrase"' in wrong.text
     assert shared.get("/v1/grant").json()["agreement"]["version"] == 1
 

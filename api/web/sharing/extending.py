@@ -50,7 +50,7 @@ def extend(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
         offer = wiring().extending.offer(visitor.vault, agreement_id)
         if is_sensitive(offer.before.document["attributes"]):
             if CONFIRMED not in request.form:
-                problem = Problem(CONFIRMED, words.issue(Issue("", CONFIRMED, "")))
+                problem = Problem(CONFIRMED, words.issue(Issue("", "confirm_going_on", "")))
                 return _page(visitor, agreement_id, [problem], status=422)
             refusal = step_up.refusal(visitor)
             if refusal is not None:
