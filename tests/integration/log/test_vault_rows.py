@@ -145,7 +145,7 @@ def test_every_write_is_logged_by_the_hash_of_its_box_and_every_other_row_is_nam
     box[-1] ^= 1
     written.put(rolled_back, older)
     written.put(written.deleted, stands)
-    first, second = written.kept[0].id, written.blanked.id
+    first, second = written.edited.id, written.blanked.id
     written.change(
         update(RecordVersion).where(RecordVersion.record_id == second).values(box=b"x"),
         delete(RecordVersion).where(RecordVersion.record_id == first),
