@@ -246,6 +246,30 @@ def test_a_crash_at_any_statement_leaves_the_log_as_it_was(store, sequencer, eve
     assert_whole(store, sequencer, 60)
 
 
+def test_a_tree_that_moved_under_the_job_is_not_written_over(store, sequencer, events, shared):
+    """LOG-14: compare-and-set, should lease and row lock both fail."""
+    log_many(store.uow, shared, events, 40)
+    epoch = sequencer.epoch()
+    store.uow.write(sequencer.job(epoch, 20))
+    before = checkpoints(store, sequencer)
+
+    def overtaken(session):
+        connection, moved = session.connection(), update(LogState).values(root=bytes(32))
+
+        def overtake(_connection, _cursor, statement, *_rest):
+            if statement.startswith("UPDATE log_state SET size"):
+                connection.execute(moved)
+
+        sqlalchemy_event.listen(connection, "before_cursor_execute", overtake)
+        sequencer.job(epoch, 20)(session)
+
+    with pytest.raises(LogInconsistentError, match="under our hands"):
+        store.uow.write(overtaken)
+
+    assert checkpoints(store, sequencer) == before
+    assert sequencer.run() == 20
+
+
 def tamper(store, statement):
     store.uow.write(lambda session: session.execute(statement))
 
