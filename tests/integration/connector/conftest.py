@@ -11,16 +11,13 @@ from connector.crm.memory import MemoryCrm
 from connector.engine.context import Policy, ReceiptSigner, SilentProgress
 from connector.engine.run import Engine
 from connector.keys import ConnectorKeys
-from connector.mapping.expressions import compile_expression
-from connector.mapping.rules import Conflict, MapRule
 from connector.pds.client import PDSClient, http_client
 from connector.pds.proofs import generate_key, receipt_key
 from connector.state.store import StateStore
+from tests.integration.connector.identity import CLIENT, SECRET, rules_of
 from tests.support.pds_peer import FrozenClock, PDSPeer
 from tests.support.tryton import fresh_database, tryton_server
 
-CLIENT = "acme-crm"
-SECRET = b"a connector secret of the tests"
 AYSEL = {
     "profile": {"given_name": "Aysel", "family_name": "Məmmədova"},
     "contact": {"email": "aysel@mail.example", "phone": "050 123 45 67"},
@@ -32,13 +29,6 @@ MEMORY_RULES = (
     ("contact", "phone", "records[?phone].phone | [0]", ("phone",)),
     ("addresses", "addresses[home]", "{street: street, postal_code: postal_code, city: city}", ()),
 )
-
-
-def rules_of(table, *, obj, conflict=Conflict.VAULT_WINS):
-    return [
-        MapRule(category, obj, field, compile_expression(expr), transforms, conflict)
-        for category, field, expr, transforms in table
-    ]
 
 
 class Crash(BaseException):

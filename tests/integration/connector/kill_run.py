@@ -22,7 +22,7 @@ from connector.keys import ConnectorKeys
 from connector.pds.client import PDSClient, http_client
 from connector.pds.proofs import load_keys, receipt_key
 from connector.state.store import StateStore
-from tests.integration.connector.conftest import CLIENT, SECRET, rules_of
+from tests.integration.connector.identity import CLIENT, SECRET, rules_of
 from tests.integration.connector.tryton_rules import TABLE
 
 

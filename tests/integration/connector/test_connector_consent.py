@@ -10,7 +10,8 @@ from connector.crm.base import Residue
 from connector.engine.context import Point
 from connector.errors import LeaseHeldError, LeaseLostError
 from connector.state.erasures import ErasureState
-from tests.integration.connector.conftest import AYSEL, Rig, rules_of
+from tests.integration.connector.conftest import AYSEL, Rig
+from tests.integration.connector.identity import rules_of
 from tests.integration.connector.test_connector_sync import audit
 
 

@@ -21,7 +21,8 @@ from connector.engine.context import Point
 from connector.keys import ConnectorKeys
 from connector.pds.proofs import generate_key
 from connector.state.store import StateStore
-from tests.integration.connector.conftest import AYSEL, CLIENT, SECRET
+from tests.integration.connector.conftest import AYSEL
+from tests.integration.connector.identity import CLIENT, SECRET
 from tests.integration.connector.kill_run import AheadClock
 from tests.integration.connector.tryton_rules import VALUES
 from tests.support.pds_peer import PDSPeer

@@ -24,7 +24,7 @@ from consent.log.feed import number_feed
 from consent.models import Event, EventPayload, Grant, LogCheckpoint, LogPending
 from consent.narrowing import Reduction
 from pds.records import Draft
-from tests.integration.connector.conftest import SECRET, rules_of
+from tests.integration.connector.identity import SECRET, rules_of
 from tests.support.worlds import TickingClock, world_on
 
 RULES = (

@@ -6,7 +6,8 @@ import pytest
 
 from connector.crm.memory import MemoryCrm
 from connector.mapping.rules import Conflict
-from tests.integration.connector.conftest import AYSEL, MEMORY_RULES, Rig, rules_of
+from tests.integration.connector.conftest import AYSEL, MEMORY_RULES, Rig
+from tests.integration.connector.identity import rules_of
 
 
 def test_a_consented_person_becomes_one_contact(rig_on):

@@ -15,7 +15,8 @@ from connector.crm.tryton_http import TrytonHTTP
 from connector.engine.context import Point
 from connector.errors import CrmUnauthorizedError
 from connector.state.erasures import ErasureState
-from tests.integration.connector.conftest import AYSEL, Crash, Rig, rules_of
+from tests.integration.connector.conftest import AYSEL, Crash, Rig
+from tests.integration.connector.identity import rules_of
 from tests.integration.connector.tryton_rules import TABLE, VALUES
 
 pytestmark = pytest.mark.crm
