@@ -35,7 +35,7 @@ def test_a_read_is_two_reads_and_one_write_job(world, connected, what):
 
 @pytest.mark.parametrize("what", ["page", "record"])
 def test_the_owner_learns_which_version_was_read_from_which_box(world, aysel, connected, what):
-    """P-32: id, version and hash of the box of each record, in the private part alone."""
+    """P-32, LOG-8: id, version and hash of the box of each record, in the private part alone."""
     (first,) = connected.get("/v1/records").json()["records"]
     connected.get("/v1/records" if what == "page" else f"/v1/records/contact/{first['id']}")
 
