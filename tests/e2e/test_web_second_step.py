@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 
 import pytest
 
@@ -98,6 +99,15 @@ def test_turning_it_off_takes_both(world, aysel, hers, secret, new_browser):
     assert refused.status == 422
     assert done.location == PAGE
     assert new_browser().sign_in(aysel.login).status == 303
+
+
+def test_another_passphrase_takes_both(world, hers, secret):
+    """SEC-S09: whoever learnt the passphrase at an open browser does not take the vault over."""
+    page, new = hers.get("/settings"), "six other words nobody can guess"
+    change = partial(hers.submit, page, "new_passphrase", passphrase=PASSPHRASE, new_passphrase=new)
+
+    assert change(code="").status == 422
+    assert change(code=present(world, secret)).status == 200
 
 
 def test_a_second_step_that_is_on_is_not_begun_anew(world, hers, secret):

@@ -12,7 +12,7 @@ from api.web import (
     pages,
     words,
 )
-from api.web.entering import recovery_codes
+from api.web.entering import proofs, recovery_codes
 from api.web.pages import Problem
 from api.wiring import wiring
 from pds import passphrases
@@ -33,16 +33,19 @@ def show(visitor: Visitor) -> ResponseReturnValue:
 @blueprint.post("/passphrase")
 @guards.signed_in
 def change_passphrase(visitor: Visitor) -> ResponseReturnValue:
-    """Set a new passphrase, after the present one; both old ways in and other sessions end."""
+    """Set a new passphrase, after the present one and the second factor.
+
+    Both old ways in and other sessions end.
+    """
     services, new = wiring(), request.form.get("new_passphrase", "")
     try:
         entrance = services.accounts.enter_again(
-            visitor.vault.id, request.form.get("passphrase", "")
+            visitor.vault.id, request.form.get("passphrase", ""), proofs.given()
         )
         code = services.accounts.change_passphrase(entrance, new)
     except WrongSecretError:
-        problem = Problem("passphrase", words.issue(Issue("", "wrong_passphrase", "")))
-        return _settings_page(visitor, 422, problem)
+        rule = Issue("passphrase", proofs.wrong(visitor.vault.id), "")
+        return _settings_page(visitor, 422, Problem("passphrase", words.issue(rule)))
     except ValidationFailedError as error:
         found = [Problem("new_passphrase", words.issue(each)) for each in error.issues]
         return _settings_page(visitor, 422, *found)
@@ -69,5 +72,6 @@ def _settings_page(visitor: Visitor, status: int = 200, *problems: Problem) -> R
         locales=languages.LOCALES,
         themes=pages.THEMES,
         offered=passphrases.generate(),
+        proofs=proofs.kinds(visitor.vault.id),
         problems=problems,
     )
