@@ -138,6 +138,7 @@ def test_a_token_works_as_often_as_it_says_until_its_time_and_for_nobody_bad_thr
 
 
 def test_a_registration_that_is_refused_costs_no_use(allow, register):
+    """SEC-S39"""
     token = allow()
 
     assert register(token, redirect_uris=["http://x.example"]).status_code == 400

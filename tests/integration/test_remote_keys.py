@@ -172,7 +172,7 @@ def test_a_client_that_publishes_has_no_keys_rotated_for_it(world, program):
 
 
 def test_a_uri_without_keys_registers_nothing_and_tells_nothing_thr_8(register, publisher):
-    """Whatever stands behind an address, the answer is the same."""
+    """SEC-S39: whatever stands behind an address, the answer is the same."""
     publisher.document = {"keys": []}
     answers = [
         register(publisher.url),
