@@ -397,9 +397,6 @@ EVENTS_OF_OTHERS: Mapping[str, LazyString] = {
     EventName.PSEUDONYM_OPENED: _l("Name opened to an auditor"),
     EventName.PSEUDONYM_LOOKED_UP: _l("Opened name looked at"),
     EventName.REQUESTS_REFUSED: _l("Bad requests refused"),
-    EventName.LOG_ERASED: _l("Contents erased, their time being over"),
-    EventName.HOLD_PLACED: _l("Erasure halted"),
-    EventName.HOLD_LIFTED: _l("Halt of erasure lifted"),
 }
 
 STATES_OF_OTHERS: Mapping[AgreementState, LazyString] = {
