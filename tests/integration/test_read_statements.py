@@ -51,6 +51,20 @@ def test_the_owner_learns_which_version_was_read_from_which_box(world, aysel, co
     assert box not in str(newest.opening)
 
 
+def test_a_page_of_records_is_one_entry_that_counts_them(world, aysel, shop):
+    """LOG-15"""
+    for topic in ("chess", "go", "whist"):
+        aysel.save("interests", topic=topic)
+    reads = world.connect(aysel, shop, shop.publish(required=["interests.topic"]))
+    assert len(reads.get("/v1/records").json()["records"]) == 3
+
+    with world.services.uow.read() as session:
+        vault = aysel.visitor.vault
+        found = reader.vault_events(session, vault.bucket, vault.id, limit=9)
+
+    assert [each.opening.pub.count for each in found if each.name == "data.read"] == [3]
+
+
 def test_a_list_of_connections_is_one_statement_however_long(world, shop):
     template = shop.publish(required=["contact.email"])
     shop.organisation_token()

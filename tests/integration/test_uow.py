@@ -181,6 +181,17 @@ def test_two_processes_share_one_store(store):
     assert count(store.uow) == 2 * JOBS
 
 
+def test_sqlite_is_on_the_disk_before_a_caller_is_released_and_overwrites_what_it_deletes(stores):
+    """LOG-16, TAK-54"""
+
+    def settings(session):
+        asked = ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+        return [session.scalar(text(f"PRAGMA {each}")) for each in asked]
+
+    with stores.migrated("sqlite") as store:
+        assert store.uow.write(settings) == ["wal", 2, 1, 1]  # 2: FULL
+
+
 def test_closing_finishes_what_waits(store):
     with ThreadPoolExecutor(4) as threads:
         futures = [threads.submit(store.uow.write, add_notice) for _ in range(20)]
