@@ -43,6 +43,8 @@ def _share_sensitive_data(served, page):
     with page.expect_request(f"{CALLBACK}?**") as sent:
         page.click("[data-passkey=open]")
     assert "code=" in sent.value.url
+    # Nobody answers there. Until the browser shows that, it would break off the next page.
+    page.wait_for_function("location.protocol === 'chrome-error:'")
 
 
 def test_a_passkey_from_its_making_to_its_end(served, page):

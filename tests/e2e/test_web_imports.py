@@ -7,6 +7,8 @@ import re
 import pytest
 from werkzeug import formparser
 
+from pds.imports import staging
+
 CARD = """BEGIN:VCARD
 VERSION:3.0
 FN:Aysel Məmmədova
@@ -22,6 +24,11 @@ def cards(number):
     """Return a file of as many cards."""
     card = "BEGIN:VCARD\nVERSION:3.0\nFN:Person{0}\nEMAIL:person{0}@poct.example\nEND:VCARD\n"
     return "".join(card.format(each) for each in range(number)).encode()
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(staging, "BATCH_RECORDS", 20)
 
 
 def upload(browser, content, *, name="mine.vcf", **fields):
@@ -49,31 +56,34 @@ def test_a_card_of_ones_own_fills_the_vault(hers):
     assert "pictures and sounds are not kept" in page.text
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_each_step_without_scripts_is_a_page(hers):
-    page = hers.get(upload(hers, cards(300)).location)
+    page = hers.get(upload(hers, cards(30)).location)
     answer = advance(hers, page)
 
     assert answer.status == 303
-    assert "250 / 300" in hers.get(answer.location).text
+    assert "20 / 30" in hers.get(answer.location).text
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_each_step_with_scripts_is_a_part_of_the_page(hers):
-    page = hers.get(upload(hers, cards(300)).location)
+    page = hers.get(upload(hers, cards(30)).location)
     answer = advance(hers, page, **{"HX-Request": "true"})
 
     assert answer.status == 200
     assert answer.text.lstrip().startswith('<section id="import"')
-    assert "250 / 300" in answer.text
+    assert "20 / 30" in answer.text
 
 
 def test_an_unfinished_import_is_on_the_first_page_of_the_vault(hers):
-    upload(hers, cards(300))
+    upload(hers, cards(30))
 
     assert "An import is not finished" in hers.get("/vault").text
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_cancelling_keeps_what_is_imported(hers):
-    page = hers.get(upload(hers, cards(300)).location)
+    page = hers.get(upload(hers, cards(30)).location)
     advance(hers, page)
     path = page.page.url.removesuffix("/")
     hers.post(f"{path}/cancel", {"csrf": hers.token()})
