@@ -34,7 +34,7 @@ from pds.sessions import Visitor
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
 
-_PAGE_EVENTS = 30
+_PAGE_EVENTS = 20
 _FILTERS = ("organisation", "kind", "since", "until")
 _UNMASKINGS = (
     EventName.UNMASKING_ASKED,
