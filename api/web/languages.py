@@ -44,6 +44,7 @@ def register(app: Flask) -> None:
         size=size,
         money=money,
         capital=az_upper,
+        country=country,
     )
 
 
@@ -131,6 +132,11 @@ def money(value: Mapping[str, str]) -> str:
         return amount(Decimal(value["value"]), value["currency"])
     except InvalidOperation:
         return f"{value['value']} {value['currency']}"
+
+
+def country(text: str) -> str:
+    """Write a country by its name, where the text is its code (ISO 3166-1): `Azərbaycan`."""
+    return str(Locale(current()).territories.get(text, text))
 
 
 def month(name: str) -> str:

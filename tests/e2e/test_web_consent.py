@@ -121,6 +121,7 @@ def test_the_page_says_all_that_it_must(hers, ask):
         "Needed.",  # reason
         "At most 100 times a day",
         "Deleted within 30 days.",
+        "<dd>Azerbaijan</dd>",  # where it is kept; no code (CUX-29)
         "You get no card.",
         "Write to us.",
         "client.example",  # where it leads
