@@ -128,6 +128,7 @@ def own(life):
         "second_step.show": ["/settings/second-step"],
         "passkeys.show": ["/settings/passkeys"],
         "authorize.show": [
+            life.ask_anew(),
             life.ask(),
             life.ask(life.sensitive),
             life.ask(invitation=held["id"]),

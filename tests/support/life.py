@@ -13,6 +13,51 @@ CARDS = "".join(
     for number in range(600)
 ).encode()
 
+# A request by somebody new, in words such as an organisation finds: the README shows it.
+BOOKSHOP = {
+    "name": {"az": "Oxucu kartı", "en": "Reader's card"},
+    "purpose_text": {
+        "az": "Nərgiz Kitab bu məlumatları oxucu kartınızı açmaq və sizə yazmaq üçün istəyir.",
+        "en": "Nergiz Books asks for this to keep your reader's card and to write to you.",
+    },
+    "if_refused": {
+        "az": "Kart açılmır. Kitab almağa davam edə bilərsiniz.",
+        "en": "There is no card. You can buy books as before.",
+    },
+    "complaint": {
+        "az": "Əvvəlcə bizə yazın, sonra müvafiq quruma müraciət edin.",
+        "en": "Write to us first, then turn to the authority.",
+    },
+    "retention": {
+        "after_end": "P30D",
+        "text": {
+            "az": "Razılıq bitəndən sonra məlumatınız 30 gün ərzində silinir.",
+            "en": "When the agreement ends, your data is erased within 30 days.",
+        },
+    },
+    "access": {"mode": "on_change", "fetches_per_day": 24},
+    "attributes": [
+        {
+            "name": "profile.given_name",
+            "reason": {"az": "Kart adınıza yazılır.", "en": "The card is in your name."},
+        },
+        {
+            "name": "contact.email",
+            "reason": {"az": "Qəbzləri göndərmək üçün.", "en": "To send receipts."},
+        },
+    ],
+    "optional_attributes": [
+        {
+            "name": "contact.phone",
+            "reason": {"az": "Sifarişiniz çatanda SMS üçün.", "en": "To text you about an order."},
+        },
+        {
+            "name": "addresses.locality",
+            "reason": {"az": "Yaxın mağazaları göstərmək üçün.", "en": "To show shops near you."},
+        },
+    ],
+}
+
 
 @dataclass
 class Life:
@@ -46,11 +91,17 @@ class Life:
         made = self.world.services.limited_sign_ins.make_link(self.aysel.vault_id)
         return f"/limited/link/{made.text()}"
 
-    def ask(self, template=None, **members):
+    def ask(self, template=None, *, by=None, **members):
         """Return a link as an organisation sends it."""
-        details = self.market.details(template or self.template, **members)
-        uri, _ = self.world.push(self.market, details)
-        return self.market.client.authorization_url(uri)
+        organisation = by or self.market
+        details = organisation.details(template or self.template, **members)
+        uri, _ = self.world.push(organisation, details)
+        return organisation.client.authorization_url(uri)
+
+    def ask_anew(self):
+        """Return a link of an organisation that has not asked before."""
+        bookshop = self.world.organisation("Nərgiz Kitab")
+        return self.ask(bookshop.publish(**BOOKSHOP), by=bookshop)
 
 
 def live(world, url):
