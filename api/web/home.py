@@ -24,7 +24,7 @@ from consent import connections, requests
 from consent.connections import ConnectionView
 from consent.requests import Undecided
 from pds import waiting
-from pds.catalogue import CATALOGUE, Collection, Sensitivity
+from pds.catalogue import CATALOGUE, Collection, Sensitivity, Wording
 from pds.sessions import Visitor
 from pds.waiting import Waiting
 
@@ -128,10 +128,16 @@ def _read(session: Session, visitor: Visitor, now: datetime) -> _Found:
     bucket, vault_id = visitor.vault.bucket, visitor.vault.id
     asked = requests.undecided(session, bucket, vault_id, since=now - _REQUESTS_LIVE)
     until = stores.open_until(session, [each.pushed_request for each in asked], now=now)
+    # One line each, with the latest: whoever asks twenty times does not hide what else waits.
+    latest: dict[tuple[Wording, bool], tuple[Undecided, datetime]] = {}
+    for each in asked:
+        if each.pushed_request in until:
+            key = each.organisation_name, each.changes_agreement
+            latest.setdefault(key, (each, until[each.pushed_request]))
     return _Found(
         connections.at_a_glance(session, bucket, vault_id, now=now),
         waiting.of_vault(session, bucket, vault_id),
-        [(each, until[each.pushed_request]) for each in asked if each.pushed_request in until],
+        [*latest.values()],
     )
 
 

@@ -137,6 +137,18 @@ def test_a_request_waits_until_it_is_decided_or_too_old(world, aysel, hers, cloc
     assert asked not in words(hers.get("/"))
 
 
+def test_whoever_asks_again_and_again_has_one_line(world, aysel, hers, clock):
+    """Else one organisation could push aside all that waits."""
+    market = world.organisation()
+    template = market.publish(required=["contact.email"])
+    for _ in range(3):
+        clock.move(seconds=60)
+        uri, _ = world.push(market, market.details(template))
+        world.open_request(aysel, market, uri)
+
+    assert words(hers.get("/")).count("Xəzər Market asks for your data.") == 1
+
+
 def test_a_request_for_more_is_told_from_a_first_one(world, aysel, hers):
     shared = shared_with(world, aysel)
     market = shared.organisation
