@@ -5,22 +5,20 @@ None of it needs an unlocked vault, as stopping does not (TAK-41).
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from api.web import (
-    flashes,
     guards,
     pages,
     words,
 )
 from api.web.clusters import clusters_of
 from api.web.pages import Problem
+from api.web.sharing import one_connection
 from api.wiring import wiring
-from consent import connections
 from consent.connections import ConnectionView
 from consent.vocabulary import ComplaintReason, ObligationKind
 from pds.errors import ConflictError, Issue
@@ -35,7 +33,7 @@ _KINDS = {each.value: each for each in (ObligationKind.CORRECT, ObligationKind.E
 @guards.signed_in
 def ask_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Offer to ask for correction or deletion while sharing goes on."""
-    view = _view(visitor, agreement_id)
+    view = one_connection.of(visitor, agreement_id)
     if not view.is_current:
         return guards.see_other(f"/connections/{agreement_id}")
     return _ask_page(view)
@@ -45,48 +43,38 @@ def ask_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
 @guards.signed_in
 def ask(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Ask; the organisation is told at once, and owes an answer."""
-    view = _view(visitor, agreement_id)
+    view = one_connection.of(visitor, agreement_id)
     kind = _KINDS.get(request.form.get("kind", ""))
     if kind is None:
         return _ask_page(view, _chosen_none("kind"))
     try:
         wiring().rights.ask(visitor.vault, agreement_id, kind)
     except ConflictError:
-        flashes.put("asked-already" if view.is_current else "ended-already")
-    else:
-        flashes.put("asked")
-    return guards.see_other(f"/connections/{agreement_id}")
+        note = "asked-already" if view.is_current else "ended-already"
+        return one_connection.back_to(agreement_id, note)
+    return one_connection.back_to(agreement_id, "asked")
 
 
 @blueprint.get("/<uuid:agreement_id>/report")
 @guards.signed_in
 def report_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Ask why the organisation is reported (CUX-43)."""
-    return _report_page(_view(visitor, agreement_id))
+    return _report_page(one_connection.of(visitor, agreement_id))
 
 
 @blueprint.post("/<uuid:agreement_id>/report")
 @guards.signed_in
 def report(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Report the organisation; auditors find it among their alerts."""
-    view = _view(visitor, agreement_id)
+    view = one_connection.of(visitor, agreement_id)
     given = request.form.get("reason", "")
     if given not in tuple(ComplaintReason):
         return _report_page(view, _chosen_none("reason"))
     try:
         wiring().complaints.lodge(visitor.vault, agreement_id, ComplaintReason(given))
     except ConflictError:
-        flashes.put("reported-already")
-    else:
-        flashes.put("reported")
-    return guards.see_other(f"/connections/{agreement_id}")
-
-
-def _view(visitor: Visitor, agreement_id: UUID) -> ConnectionView:
-    services, vault = wiring(), visitor.vault
-    now: datetime = services.clock.now()
-    with services.uow.read() as session:
-        return connections.get(session, vault.bucket, vault.id, agreement_id, now=now)
+        return one_connection.back_to(agreement_id, "reported-already")
+    return one_connection.back_to(agreement_id, "reported")
 
 
 def _ask_page(view: ConnectionView, *problems: Problem) -> Response:

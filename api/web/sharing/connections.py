@@ -19,7 +19,7 @@ from api.web import (
     pages,
 )
 from api.web.clusters import clusters_of, is_known
-from api.web.sharing import activity, agreement_history
+from api.web.sharing import activity, agreement_history, one_connection
 from api.wiring import wiring
 from consent import complaints, connections, grants, past, receipts, versions
 from consent.connections import ClosedView, ConnectionView, OrganisationView
@@ -111,7 +111,7 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Show one agreement: what is shared, receipts, every access (CUX-31)."""
     services = wiring()
     now = services.clock.now()
-    view = _view(visitor, agreement_id, now)
+    view = one_connection.of(visitor, agreement_id)
     with services.uow.read() as session:
         texts = versions.of_agreement(session, visitor.vault.bucket, agreement_id)
         issued = receipts.of_agreement(session, visitor.vault.bucket, agreement_id)
@@ -150,7 +150,7 @@ def connection(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
 @guards.signed_in
 def stop_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Say what stopping means, and ask once: the second of two steps (CUX-35, CUX-37)."""
-    view = _view(visitor, agreement_id, wiring().clock.now())
+    view = one_connection.of(visitor, agreement_id)
     if not view.is_current:
         return guards.see_other(f"/connections/{agreement_id}")
     return pages.page("sharing/stop.html", view=view, groups=clusters_of(view.attributes))
@@ -165,8 +165,7 @@ def stop(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     wiring().endings.withdraw(
         visitor.vault, agreement_id, request_deletion="request_deletion" in request.form
     )
-    flashes.put("stopped")
-    return guards.see_other(f"/connections/{agreement_id}")
+    return one_connection.back_to(agreement_id, "stopped")
 
 
 @blueprint.post("/<uuid:agreement_id>/pause")
@@ -176,17 +175,15 @@ def pause(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     try:
         wiring().pauses.pause(visitor.vault, agreement_id)
     except ConflictError:
-        flashes.put("ended-already")
-    else:
-        flashes.put("paused")
-    return guards.see_other(f"/connections/{agreement_id}")
+        return one_connection.back_to(agreement_id, "ended-already")
+    return one_connection.back_to(agreement_id, "paused")
 
 
 @blueprint.get("/<uuid:agreement_id>/resume")
 @guards.signed_in
 def resume_form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Say what may be read again, and ask once: resuming opens data."""
-    view = _view(visitor, agreement_id, wiring().clock.now())
+    view = one_connection.of(visitor, agreement_id)
     if not view.is_paused:
         return guards.see_other(f"/connections/{agreement_id}")
     return pages.page("sharing/resume.html", view=view, groups=clusters_of(view.attributes))
@@ -201,10 +198,8 @@ def resume(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     try:
         wiring().pauses.resume(visitor.vault, agreement_id)
     except ConflictError:
-        flashes.put("ended-already")
-    else:
-        flashes.put("resumed")
-    return guards.see_other(f"/connections/{agreement_id}")
+        return one_connection.back_to(agreement_id, "ended-already")
+    return one_connection.back_to(agreement_id, "resumed")
 
 
 @blueprint.get("/stop-all")
@@ -260,13 +255,6 @@ def _coarse(view: ConnectionView) -> list[tuple[Attribute, Coarsening]]:
 def _views(visitor: Visitor, now: datetime) -> list[ConnectionView]:
     with wiring().uow.read() as session:
         return connections.of_vault(session, visitor.vault.bucket, visitor.vault.id, now=now)
-
-
-def _view(visitor: Visitor, agreement_id: UUID, now: datetime) -> ConnectionView:
-    with wiring().uow.read() as session:
-        return connections.get(
-            session, visitor.vault.bucket, visitor.vault.id, agreement_id, now=now
-        )
 
 
 def _filtered(views: Iterable[ConnectionView]) -> list[ConnectionView]:

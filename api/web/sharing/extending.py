@@ -12,13 +12,13 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from api.web import flashes, guards, pages, words
+from api.web import guards, pages, words
 from api.web.clusters import clusters_of
 from api.web.entering import proofs, step_up
 from api.web.pages import Problem
+from api.web.sharing import one_connection
 from api.web.sharing.consent_check import CONFIRMED, is_sensitive
 from api.wiring import wiring
-from consent import connections
 from consent.errors import NoticeChangedError
 from consent.extending import Extension
 from pds.errors import ConflictError, Issue, ValidationFailedError, VaultLockedError
@@ -34,7 +34,7 @@ def form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     try:
         return _page(visitor, agreement_id)
     except ConflictError:
-        return _ended(agreement_id)
+        return one_connection.back_to(agreement_id, "ended-already")
 
 
 @blueprint.post("/<uuid:agreement_id>/extend")
@@ -63,9 +63,8 @@ def extend(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     except NoticeChangedError:
         return _page(visitor, agreement_id, is_changed=True, status=409)
     except ConflictError:
-        return _ended(agreement_id)
-    flashes.put("extended")
-    return guards.see_other(f"/connections/{agreement_id}")
+        return one_connection.back_to(agreement_id, "ended-already")
+    return one_connection.back_to(agreement_id, "extended")
 
 
 def _page(
@@ -76,12 +75,8 @@ def _page(
     is_changed: bool = False,
     status: int = 200,
 ) -> Response:
-    services = wiring()
-    offer = services.extending.offer(visitor.vault, agreement_id)
-    with services.uow.read() as session:
-        now = services.clock.now()
-        vault = visitor.vault
-        view = connections.get(session, vault.bucket, vault.id, agreement_id, now=now)
+    offer = wiring().extending.offer(visitor.vault, agreement_id)
+    view = one_connection.of(visitor, agreement_id)
     chosen = request.values.get("duration", "")
     return pages.page(
         "sharing/extend.html",
@@ -97,8 +92,3 @@ def _page(
         problems=list(problems),
         is_changed=is_changed,
     )
-
-
-def _ended(agreement_id: UUID) -> Response:
-    flashes.put("ended-already")
-    return guards.see_other(f"/connections/{agreement_id}")

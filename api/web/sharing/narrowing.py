@@ -13,7 +13,6 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from api.web import (
-    flashes,
     guards,
     pages,
     words,
@@ -21,8 +20,8 @@ from api.web import (
 from api.web.clusters import clusters_of
 from api.web.forms import named, number
 from api.web.pages import Problem
+from api.web.sharing import one_connection
 from api.wiring import wiring
-from consent import connections
 from consent.errors import NoticeChangedError
 from consent.narrowing import Reduction
 from pds.catalogue import CATALOGUE
@@ -39,7 +38,7 @@ def form(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     try:
         return _page(visitor, agreement_id)
     except ConflictError:
-        return _ended(agreement_id)
+        return one_connection.back_to(agreement_id, "ended-already")
 
 
 @blueprint.post("/<uuid:agreement_id>/narrow")
@@ -64,9 +63,8 @@ def narrow(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     except NoticeChangedError:
         return _page(visitor, agreement_id, is_changed=True, status=409)
     except ConflictError:
-        return _ended(agreement_id)
-    flashes.put("narrowed")
-    return guards.see_other(f"/connections/{agreement_id}")
+        return one_connection.back_to(agreement_id, "ended-already")
+    return one_connection.back_to(agreement_id, "narrowed")
 
 
 def _page(
@@ -78,12 +76,8 @@ def _page(
     is_changed: bool = False,
     status: int = 200,
 ) -> Response:
-    services = wiring()
-    offer = services.narrowing.offer(visitor.vault, agreement_id)
-    with services.uow.read() as session:
-        now = services.clock.now()
-        vault = visitor.vault
-        view = connections.get(session, vault.bucket, vault.id, agreement_id, now=now)
+    offer = wiring().narrowing.offer(visitor.vault, agreement_id)
+    view = one_connection.of(visitor, agreement_id)
     return pages.page(
         "sharing/narrow.html",
         status,
@@ -100,8 +94,3 @@ def _page(
         problems=list(problems),
         is_changed=is_changed,
     )
-
-
-def _ended(agreement_id: UUID) -> Response:
-    flashes.put("ended-already")
-    return guards.see_other(f"/connections/{agreement_id}")

@@ -25,9 +25,10 @@ from api.web import (
     pages,
     words,
 )
+from api.web.sharing import one_connection
 from api.web.vault import inputs
 from api.wiring import wiring
-from consent import connections, policy
+from consent import policy
 from consent.policy import Terms
 from consent.vocabulary import Action, DenialReason
 from pds import feed
@@ -66,10 +67,9 @@ def show(visitor: Visitor, agreement_id: UUID) -> ResponseReturnValue:
     """Show what the organisation would get at this instant, a page at a time."""
     if visitor.open_vault is None:
         raise VaultLockedError
-    services, vault = wiring(), visitor.vault
+    services = wiring()
     now = services.clock.now()
-    with services.uow.read() as session:
-        view = connections.get(session, vault.bucket, vault.id, agreement_id, now=now)
+    view = one_connection.of(visitor, agreement_id)
     with services.uow.rows() as connection:
         grant = live.find_owned(connection, visitor.open_vault, agreement_id, now=now)
     if grant is None or grant.opened is None:
