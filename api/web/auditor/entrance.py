@@ -19,6 +19,7 @@ from api.web import (
     guards,
     pages,
 )
+from api.web.auditor import words
 from api.web.pages import Problem
 from api.wiring import wiring
 from consent import organisations
@@ -62,7 +63,12 @@ def seated(
 def desk_page(template: str, seat: Seat, /, status: int = 200, **context: object) -> Response:
     """Render a page of the desk, with the way to its other pages."""
     return pages.page(
-        template, status, seat=seat, desk=f"{_DESK}/{seat.scope.engagement_id}", **context
+        template,
+        status,
+        seat=seat,
+        desk=f"{_DESK}/{seat.scope.engagement_id}",
+        desk_words=words,
+        **context,
     )
 
 
